@@ -1,6 +1,6 @@
 //! Dates and times in words, in the reader's language. Two languages need two lists of names and no library.
 
-use jiff::civil::{Date, Weekday};
+use jiff::civil::{Date, DateTime, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Zoned};
 use text::Language;
@@ -35,9 +35,14 @@ impl Moment {
         Self { local: at.in_zone(zone), language }
     }
 
+    /// A date and time by the clock of a place, in no zone.
+    pub fn of_clock(local: DateTime, language: Language) -> Self {
+        Self { local: local.to_zoned(TimeZone::UTC).unwrap_or_default(), language }
+    }
+
     /// A calendar day, in no zone.
     pub fn of_day(day: Date, language: Language) -> Self {
-        Self { local: day.to_zoned(TimeZone::UTC).unwrap_or_default(), language }
+        Self::of_clock(day.into(), language)
     }
 
     /// Date, time and zone: "Monday, March 9, 2026, 9:30 AM (America/New_York, EDT)".
@@ -64,6 +69,15 @@ impl Moment {
         match self.language {
             Language::English => self.local.strftime("%B %-d, %Y").to_string(),
             Language::Spanish => format!("{day} de {} de {year}", spanish_month(self.local.date())),
+        }
+    }
+
+    /// The date in short: "Mar 9, 2026", "9 mar 2026".
+    pub fn date_in_short(&self) -> String {
+        let (day, year) = (self.local.day(), self.local.year());
+        match self.language {
+            Language::English => self.local.strftime("%b %-d, %Y").to_string(),
+            Language::Spanish => format!("{day} {:.3} {year}", spanish_month(self.local.date())),
         }
     }
 
@@ -196,6 +210,19 @@ mod tests {
         assert_eq!(text("2026-03-09T13:30:00Z", Language::English), "at 1:30 PM");
         assert_eq!(text("2026-03-09T13:30:00Z", Language::Spanish), "a la 1:30 p.\u{a0}m.");
         assert_eq!(text("2026-03-09T14:30:00Z", Language::Spanish), "a las 2:30 p.\u{a0}m.");
+    }
+
+    #[test]
+    fn a_date_in_short_has_the_first_letters_of_its_month() {
+        let text = |month, language| Moment::of_day(Date::constant(2026, month, 9), language).date_in_short();
+        assert_eq!(
+            (text(3, Language::English).as_str(), text(9, Language::English).as_str()),
+            ("Mar 9, 2026", "Sep 9, 2026")
+        );
+        assert_eq!(
+            (text(3, Language::Spanish).as_str(), text(9, Language::Spanish).as_str()),
+            ("9 mar 2026", "9 sep 2026")
+        );
     }
 
     #[test]

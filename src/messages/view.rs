@@ -62,7 +62,7 @@ pub struct MessageView {
     /// The id.
     pub id: MessageId,
     /// The subject of the message.
-    kind: MessageKind,
+    pub kind: MessageKind,
     /// The status.
     status: MessageStatus,
     /// The recipient.

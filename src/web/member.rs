@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use text::Language;
 
 use super::form_post::{Sent, require_own};
+use super::language::switch;
 use super::{language, page};
 use crate::accounts::caller::PageCaller;
 use crate::accounts::tokens;
@@ -43,6 +44,8 @@ pub(super) struct Member<P = Actor> {
     caller: PageCaller,
     /// The way from the page to the first one, such as `../`.
     root: String,
+    /// The address of the page in the other language.
+    switch: Option<String>,
 }
 
 impl<P> Member<P> {
@@ -54,7 +57,8 @@ impl<P> Member<P> {
         require_role(request.path(), caller.role)?;
         let context = Context::<P>::from_request(request, &mut Payload::None).into_inner()?;
         let routes = request.app_data::<web::Data<Routes>>().cloned().ok_or_else(|| Error::fault("no routes"))?;
-        Ok(Self { context, language: language(request), routes, caller, root: root(request.path()) })
+        let (language, switch) = (language(request), switch(request));
+        Ok(Self { context, language, routes, caller, root: root(request.path()), switch })
     }
 
     /// The context of what everyone may read.
@@ -84,6 +88,11 @@ impl<P> Member<P> {
         self.context.env.config.zones.get(name).unwrap_or(TimeZone::UTC)
     }
 
+    /// The language of a patient who does not speak that of the page.
+    pub fn other_language<'a>(&self, tag: &'a str) -> Option<&'a str> {
+        (!tag.starts_with(self.language.code())).then_some(tag)
+    }
+
     /// The address of the account.
     pub fn email(&self) -> &str {
         &self.caller.email
@@ -101,8 +110,8 @@ impl<P> Member<P> {
     /// Answers with a page that browsers do not store, and that is not compressed.
     pub async fn answer(&self, name: &str, status: StatusCode, values: Value) -> Result<HttpResponse> {
         let frame = frame(&self.caller);
-        page(&self.context.env, name, self.language, status, context! { root => &self.root, member => frame, ..values })
-            .await
+        let values = context! { root => &self.root, member => frame, switch => &self.switch, ..values };
+        page(&self.context.env, name, self.language, status, values).await
     }
 
     /// Returns the relative address of another page in the same language. `page` has no slash before it.

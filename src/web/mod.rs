@@ -23,9 +23,12 @@ mod follow_up;
 mod form_post;
 mod home;
 mod intake;
+mod language;
 mod member;
 mod problems;
 mod reminders;
+#[cfg(test)]
+mod staff_texts;
 mod trouble;
 mod verification;
 mod visits;
@@ -34,12 +37,13 @@ mod waitlist_offer;
 use std::sync::LazyLock;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, AcceptLanguage, Header, Preference};
+use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use minijinja::{Environment, State, TemplateSource, UndefinedBehavior, Value, context};
 use text::Language;
 
 pub use self::docs::Docs;
+use self::language::language;
 pub use self::trouble::explain;
 use crate::config::Settings;
 use crate::db::Conn;
@@ -54,6 +58,8 @@ use crate::scheduling::setup::location;
 const TEMPLATES: &[(&str, &str)] = &[
     ("layout.html", include_str!("html/layout.html")),
     ("member.html", include_str!("html/member.html")),
+    ("staff-language.html", include_str!("html/staff-language.html")),
+    ("staff-status.html", include_str!("html/staff-status.html")),
     ("errors.html", include_str!("html/errors.html")),
     ("mailbox.html", include_str!("html/mailbox.html")),
     ("verify-email.html", include_str!("html/verify-email.html")),
@@ -244,25 +250,10 @@ fn render(
         min_patient => settings.password_min_patient,
         min_staff => settings.password_min_staff,
         phones => phones,
-        ..context! { ..values, ..context! { root => "", member => Value::from(()), framed => false } }
+        ..context! { ..values, ..context! { root => "", member => Value::from(()), switch => Value::from(()), framed => false } }
     };
     let template = engine.get_template(&format!("{name}.html"));
     template.and_then(|template| template.render(values)).map_err(|error| Error::internal("render a page", error))
-}
-
-/// Returns the language in the query (set by links and by the language switch), otherwise the browser's.
-fn language(request: &HttpRequest) -> Language {
-    let asked = url::form_urlencoded::parse(request.query_string().as_bytes()).find(|(name, _)| name == "lang");
-    if let Some((_, tag)) = asked {
-        return Language::of_tag(&tag);
-    }
-    let ours = |tag: &str| [Language::English, Language::Spanish].into_iter().find(|one| tag.starts_with(one.code()));
-    let preferred = AcceptLanguage::parse(request).map(|header| header.ranked()).unwrap_or_default();
-    let spoken = preferred.into_iter().find_map(|preference| match preference {
-        Preference::Specific(tag) => ours(tag.primary_language()),
-        Preference::Any => Some(Language::English),
-    });
-    spoken.unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -270,7 +261,6 @@ mod tests {
     use super::*;
     use crate::messages::fixtures::config;
     use crate::template_branches::Branches;
-    use actix_web::test::TestRequest;
 
     #[test]
     fn every_branch_of_every_page_can_be_rendered() {
@@ -343,25 +333,5 @@ mod tests {
             }
         }
         branches.assert_all_rendered();
-    }
-
-    #[test]
-    fn the_query_decides_the_language_and_otherwise_the_browser() {
-        for (uri, accepted, expected) in [
-            ("/appointment", None, Language::English),
-            ("/appointment", Some("es-MX,es;q=0.9,en;q=0.8"), Language::Spanish),
-            ("/appointment", Some("fr,es;q=0.5,en;q=0.7"), Language::English),
-            ("/appointment", Some("de-DE,de;q=0.9"), Language::English),
-            ("/appointment", Some("*"), Language::English),
-            ("/appointment?lang=es", Some("en-US"), Language::Spanish),
-            ("/appointment?lang=en", Some("es"), Language::English),
-            ("/appointment?lang=%", Some("es"), Language::English),
-        ] {
-            let mut request = TestRequest::with_uri(uri);
-            if let Some(accepted) = accepted {
-                request = request.insert_header((header::ACCEPT_LANGUAGE, accepted));
-            }
-            assert_eq!(language(&request.to_http_request()), expected, "{uri} {accepted:?}");
-        }
     }
 }

@@ -1,8 +1,9 @@
 //! Problems of pages, written as pages: what is wrong in plain words, with the next step. Also those of requests that reach no handler.
+//! The same middleware makes browsers keep the language of the pages behind the sign-in.
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{LOCATION, WWW_AUTHENTICATE};
+use actix_web::http::header::{HeaderValue, LOCATION, SET_COOKIE, WWW_AUTHENTICATE};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
@@ -10,6 +11,7 @@ use minijinja::{Value, context};
 use url::form_urlencoded::Serializer;
 
 use super::account::{checked_next, nearest_page};
+use super::language::to_keep;
 use super::member::{Written, root};
 use super::{book, embedding, language, page};
 use crate::env::Env;
@@ -19,7 +21,7 @@ use crate::http::problem::ProblemBuilder;
 
 /// The pages that have a way to say what is wrong.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Area {
+pub(super) enum Area {
     /// Booking without an account.
     Book,
     /// Signing in, and everything behind it.
@@ -27,7 +29,7 @@ enum Area {
 }
 
 impl Area {
-    fn of(path: &str) -> Option<Self> {
+    pub(super) fn of(path: &str) -> Option<Self> {
         if path == "/book" || path.starts_with("/book/") {
             return Some(Self::Book);
         }
@@ -61,6 +63,9 @@ pub async fn explain(
     if let (Area::Book, Some(env)) = (area, &env) {
         embedding::allow(&env.config.settings, &asked.path, &mut response);
     }
+    if let Some(language) = asked.to_keep {
+        response.headers_mut().append(SET_COOKIE, language);
+    }
     match request {
         Some(request) => Ok(ServiceResponse::new(request, response)),
         None => Err(actix_web::error::InternalError::from_response("failed", response).into()),
@@ -73,6 +78,8 @@ struct Asked {
     query: String,
     is_form: bool,
     language: text::Language,
+    /// The cookie with this language, if the browser has to keep it.
+    to_keep: Option<HeaderValue>,
     root: String,
 }
 
@@ -83,6 +90,7 @@ impl Asked {
             query: request.query_string().to_owned(),
             is_form: request.method() == Method::POST,
             language: language(request),
+            to_keep: to_keep(request),
             root: root(request.path()),
         }
     }

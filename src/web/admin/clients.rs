@@ -10,11 +10,12 @@ use serde_json::json;
 
 use super::super::account::zone;
 use super::super::form_post::Sent;
+use super::super::language::both;
 use super::edit::{Action, Edit, done, outcome, repeated};
 use super::fields::{Choice, Draft, Field, Form, Kind, Values};
 use super::list::{List, Row};
 use super::secret::{self, Created};
-use super::words::{self, both};
+use super::words;
 use super::{Member, MemberForm, staff};
 use crate::accounts::clients::model::{ClientView, CreatedClient};
 use crate::accounts::clients::{managing, secrets};
@@ -216,7 +217,7 @@ pub(super) async fn show_secrets(
         }
     });
     let values = context! {
-        here => "", id => id.to_string(), name => client.name.as_str(), is_revoked => client.revoked_at.is_some(), has_keys => client.jwks.is_some(),
+        id => id.to_string(), name => client.name.as_str(), is_revoked => client.revoked_at.is_some(), has_keys => client.jwks.is_some(),
         used => at(&member, &zone, client.last_used_at), secrets => secrets.collect::<Vec<_>>(), overlaps => secret::overlaps(member.language),
         version => found.version, setup => false, form_key => member.form_key(), ..outcome(&Sent::read(request.query_string().as_bytes()))
     };
@@ -266,7 +267,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
     let one = |ends: Option<&'static str>| context! { id => "1", created => "Monday", used => "never", ends => ends };
     let page = |all: bool, is_revoked: bool| {
         let values = context! {
-            here => "", root => "../../../", member => member(), id => "1", name => "<b>Phones", is_revoked => is_revoked, has_keys => all, used => "never",
+            root => "../../../", member => member(), id => "1", name => "<b>Phones", is_revoked => is_revoked, has_keys => all, used => "never",
             secrets => if all { vec![one(None), one(Some("Tuesday"))] } else { vec![] }, overlaps => secret::overlaps(text::Language::English),
             version => 1, setup => false, form_key => "k", ..outcome(&Sent::read(b"did=saved"))
         };

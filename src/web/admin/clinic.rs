@@ -1,9 +1,9 @@
 //! The locations, visit types and practitioners, as these pages choose between them. Also those out of use.
 
 use super::super::desk::Clinic;
+use super::super::language::both;
 use super::Member;
 use super::fields::Choice;
-use super::words::both;
 use crate::error::Result;
 use crate::scheduling::setup::practitioners::{self, PractitionerView};
 use crate::scheduling::setup::visit_types::{self, VisitTypeView};

@@ -68,8 +68,7 @@ async fn answer(
         conflict => conflict.map(|code| words::conflict(code).text(member.language)), ..Form::new(&FIELDS, member.language).drawn(draft)
     };
     let values = context! { ..values, ..outcome(sent) };
-    let here = context! { here => if setup { "setup=1&" } else { "" }, ..values.clone() };
-    member.answer(NAME, status, if status == StatusCode::OK { here } else { values }).await
+    member.answer(NAME, status, values).await
 }
 
 fn row(closure: &ClosureView, zone: &TimeZone, language: Language) -> Value {
@@ -187,7 +186,7 @@ pub(super) fn examples(language: Language) -> Vec<(&'static str, Value)> {
             root => "../../../", member => super::super::member::example_admin(), id => "1", place => "<b>Elm", closures => if all { vec![closure.clone()] } else { vec![] },
             setup => !all, form_key => "k", conflict => Value::from(()), ..form.drawn(draft)
         };
-        (NAME, context! { here => "", ..context! { ..values, ..outcome(&Sent::read(b"")) } })
+        (NAME, context! { ..values, ..outcome(&Sent::read(b"")) })
     };
     let wrong = Draft { errors: vec![wrong("day", FieldCode::Required)], ..Draft::default() };
     vec![page(true, &Draft::default()), page(false, &wrong)]

@@ -6,10 +6,10 @@ use serde_json::{Value as Json, json};
 
 use super::super::account::zone;
 use super::super::form_post::Sent;
+use super::super::language::both;
 use super::edit::Edit;
 use super::fields::{Draft, Field, Form, Kind, Values, wrong};
 use super::list::{List, Row};
-use super::words::both;
 use super::{Member, MemberForm};
 use crate::error::{Error, FieldCode, FieldError, Result};
 use crate::http::input;

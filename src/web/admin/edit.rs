@@ -66,13 +66,6 @@ impl Edit<'_> {
             setup => self.is_setup, links => links.collect::<Vec<_>>(), actions => self.actions.iter().map(action).collect::<Vec<_>>(),
             conflict => conflict.map(|code| say(words::conflict(code))), form_key => member.form_key(), ..self.form.drawn(draft)
         };
-        // Answers to forms cannot be opened in the other language, which would lose what was typed.
-        let here = if self.is_setup { "setup=1&" } else { "" };
-        let values = if status == StatusCode::OK {
-            context! { here => here, ..values }
-        } else {
-            values
-        };
         member.answer(NAME, status, values).await
     }
 
@@ -162,15 +155,10 @@ pub(super) fn examples(language: text::Language) -> Vec<(&'static str, Value)> {
     let page = |draft: &Draft, all: bool, conflict: Option<&'static str>| {
         let link = context! { page => "admin/x", label => "Hours" };
         let action = context! { page => "admin/x/end", label => "End", hint => if all { "At once." } else { "" } };
-        let values = context! {
+        context! {
             root => "../../", member => super::super::member::example_admin(), title => "Place", intro => if all { "Where." } else { "" }, submit => "Save",
             action => "admin/x", back => "admin/places", setup => all, links => if all { vec![link] } else { vec![] },
             actions => vec![action], conflict => conflict, form_key => "k", ..form.drawn(draft)
-        };
-        if conflict.is_none() {
-            context! { here => "", ..values }
-        } else {
-            values
         }
     };
     [

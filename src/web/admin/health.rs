@@ -59,7 +59,7 @@ pub(super) async fn show(member: Member) -> Result<HttpResponse> {
         ending.extend(ends.map(|at| context! { id => client.id.to_string(), name => client.name.as_str(), ends => day(&member, at, &zone) }));
     }
     let values = context! {
-        here => "", smtp => env.config.settings.smtp_url.is_some(), later => number(waiting.len() - due.len()), due => number(due.len()),
+        smtp => env.config.settings.smtp_url.is_some(), later => number(waiting.len() - due.len()), due => number(due.len()),
         oldest => oldest.filter(|at| now.since(*at) > LATE).map(|at| Moment::new(at, &zone, member.language).full_here()),
         failed => failed.len(), failed_number => number(failed.len()), causes => causes.into_iter().collect::<Vec<_>>(), calls => number(calls.len()),
         keys => env.sealer.ids().count(), key => env.sealer.current(), ending => ending, active => active.len(),
@@ -76,7 +76,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
     let page = |all: bool| {
         let ending = context! { id => "1", name => "<b>Phones", ends => "Monday" };
         let values = context! {
-            root => "../", member => super::super::member::example_admin(), here => "", smtp => all, later => "3", due => "1", oldest => all.then_some("Monday"),
+            root => "../", member => super::super::member::example_admin(), smtp => all, later => "3", due => "1", oldest => all.then_some("Monday"),
             failed => if all { 2 } else { 0 }, failed_number => "2", causes => if all { vec![("smtp_550", 2)] } else { vec![] }, calls => "0", keys => if all { 2 } else { 1 },
             key => "k1", ending => if all { vec![ending] } else { vec![] }, active => 1,
         };

@@ -7,10 +7,11 @@ use serde_json::json;
 
 use super::super::desk::Clinic;
 use super::super::form_post::Sent;
+use super::super::language::both;
 use super::edit::{SETUP, done, is_setup, outcome, repeated};
 use super::practitioners::LIST;
 use super::week::{Cell, Place, Week, are_same};
-use super::words::{self, both};
+use super::words;
 use super::{Member, MemberForm};
 use crate::error::{Error, FieldError, Result};
 use crate::http::etag::IfMatch;
@@ -72,7 +73,7 @@ impl<'a> Hours<'a> {
         format!("{}–{}, {place}{from}{until}", rule.start, rule.end)
     }
 
-    async fn answer(&self, status: StatusCode, typed: &Typed, sent: Option<&Sent>) -> Result<HttpResponse> {
+    async fn answer(&self, status: StatusCode, typed: &Typed, sent: &Sent) -> Result<HttpResponse> {
         let language = self.member.language;
         let weeks = self.places().iter().map(|place| {
             let of_place: Vec<&Cell> = typed.week.cells.iter().filter(|cell| cell.place == *place).collect();
@@ -92,13 +93,7 @@ impl<'a> Hours<'a> {
             wrong => wrong.collect::<Vec<_>>(), changed => typed.changed.clone(), conflict => Value::from(()), form_key => self.member.form_key(),
             suggested => typed.was.is_empty() && typed.errors.is_empty() && typed.changed.is_empty(),
         };
-        let values = match sent {
-            Some(sent) => {
-                context! { here => if self.is_setup { "setup=1&" } else { "" }, ..context! { ..values, ..outcome(sent) } }
-            }
-            None => context! { ..values, ..outcome(&Sent::read(b"")) },
-        };
-        self.member.answer(NAME, status, values).await
+        self.member.answer(NAME, status, context! { ..values, ..outcome(sent) }).await
     }
 
     fn cell(&self, cell: &Cell, typed: &Typed) -> Value {
@@ -154,7 +149,7 @@ pub(super) async fn show(
     let was = found.object.items;
     let week = if was.is_empty() { Week::suggested(hours.places()) } else { Week::of(&was, hours.places()) };
     let typed = Typed { week, was, version: found.version, errors: Vec::new(), changed: Vec::new() };
-    hours.answer(StatusCode::OK, &typed, Some(&sent)).await
+    hours.answer(StatusCode::OK, &typed, &sent).await
 }
 
 /// Replaces the hours.
@@ -175,7 +170,7 @@ pub(super) async fn save(form: MemberForm, PathId(id): PathId<PractitionerId>) -
         Ok(changed) => Ok(done(member, &back, changed.object.affected.affected_total)),
         Err(Error::Invalid(errors)) => {
             typed.errors = errors;
-            hours.answer(StatusCode::UNPROCESSABLE_ENTITY, &typed, None).await
+            hours.answer(StatusCode::UNPROCESSABLE_ENTITY, &typed, &form.sent).await
         }
         Err(Error::Stale) => {
             let now = availability::read(&member.context, id).await?;
@@ -186,7 +181,7 @@ pub(super) async fn save(form: MemberForm, PathId(id): PathId<PractitionerId>) -
             typed.changed = hours.differences(&typed.was, &now.object.items);
             typed.week.renew(&typed.was, &now.object.items, hours.places());
             (typed.was, typed.version) = (now.object.items, now.version);
-            hours.answer(StatusCode::PRECONDITION_FAILED, &typed, None).await
+            hours.answer(StatusCode::PRECONDITION_FAILED, &typed, &form.sent).await
         }
         Err(other) => Err(other),
     }
@@ -206,8 +201,6 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
             weeks => if all { vec![week.clone()] } else { vec![] }, others => if all { vec![other(true, false), other(false, false), other(false, true)] } else { vec![] },
             was => ["{}"], version => 1, setup => !all, wrong => wrong, changed => changed, conflict => Value::from(()), form_key => "k", suggested => all,
         };
-        let here = context! { here => "", ..values.clone() };
-        let values = if all { here } else { values };
         (NAME, context! { ..values, ..outcome(&Sent::read(b"did=saved")) })
     };
     let wrong = context! { anchor => "1.1.from", label => "Monday, Elm", text => "Please check this time." };

@@ -37,7 +37,7 @@ impl List {
         let say = |words: Bilingual| words.text(member.language);
         let rows: Vec<Value> = self.rows.iter().map(drawn).collect();
         let values = context! {
-            here => "", title => say(self.title), intro => say(self.intro), add => self.add.map(|(page, label)| context! { page => page, label => say(label) }),
+            title => say(self.title), intro => say(self.intro), add => self.add.map(|(page, label)| context! { page => page, label => say(label) }),
             rows => rows, ..outcome(sent)
         };
         member.answer(NAME, StatusCode::OK, values).await
@@ -56,7 +56,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
     };
     let page = |rows: Vec<Value>, did: &str| {
         let values = context! {
-            root => "../", member => super::super::member::example_admin(), here => "", title => "Places",
+            root => "../", member => super::super::member::example_admin(), title => "Places",
             intro => if rows.is_empty() { "" } else { "Where." }, add => (!rows.is_empty()).then(|| context! { page => "admin/locations/new", label => "Add" }),
             rows => rows, ..outcome(&Sent::read(did.as_bytes()))
         };

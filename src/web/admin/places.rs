@@ -4,10 +4,11 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::super::desk::Clinic;
 use super::super::form_post::Sent;
+use super::super::language::both;
 use super::edit::{Edit, is_setup};
 use super::fields::{Choice, Draft, Field, Form, Kind, Values};
 use super::list::{List, Row};
-use super::words::{self, both};
+use super::words;
 use super::{Member, MemberForm};
 use crate::error::{Error, Result};
 use crate::http::PathId;

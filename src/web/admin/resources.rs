@@ -9,9 +9,10 @@ use serde_json::{Value as Json, json};
 
 use super::super::desk::Clinic;
 use super::super::form_post::Sent;
+use super::super::language::both;
 use super::edit::{done, repeated};
 use super::list::{List, Row};
-use super::words::{self, both};
+use super::words;
 use super::{Member, MemberForm};
 use crate::error::{Error, FieldError, Result};
 use crate::http::etag::IfMatch;
@@ -91,8 +92,7 @@ impl Page<'_> {
             id => self.id.map(|id| id.to_string()), name => typed.name.as_str(), rows => rows.collect::<Vec<_>>(), wrong => wrong,
             now => now.map(|now| now.name.as_str()), version => self.version, setup => false, form_key => member.form_key(),
         };
-        let here = context! { here => "", ..values.clone() };
-        member.answer(NAME, status, if status == StatusCode::OK { here } else { values }).await
+        member.answer(NAME, status, values).await
     }
 
     fn mistake(&self, error: &FieldError) -> String {
@@ -196,7 +196,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
     let row = |now: Option<&'static str>| context! { id => "1", name => "<b>Elm", units => "3", now => now };
     let page = |id: Option<&'static str>, rows: Vec<Value>, wrong: Vec<&'static str>, now: Option<&'static str>| {
         let values = context! {
-            root => "../../", member => super::super::member::example_admin(), here => "", id => id, name => "Chair <b>", rows => rows, wrong => wrong,
+            root => "../../", member => super::super::member::example_admin(), id => id, name => "Chair <b>", rows => rows, wrong => wrong,
             now => now, version => id.map(|_| 1), setup => false, form_key => "k",
         };
         (NAME, values)

@@ -7,8 +7,8 @@ use rls::form_dsl::Bilingual;
 use text::Language;
 
 use super::super::form_post::Sent;
+use super::super::language::both;
 use super::Member;
-use super::words::both;
 use crate::error::{Error, Result};
 
 const NAME: &str = "admin-secret";

@@ -26,7 +26,7 @@ pub(super) async fn overview(member: Member, request: HttpRequest) -> Result<Htt
         return Ok(member.go_to(SETUP));
     }
     let sent = Sent::read(request.query_string().as_bytes());
-    let values = context! { here => "", ..context! { ..opening(&member, &readiness), ..outcome(&sent) } };
+    let values = context! { ..opening(&member, &readiness), ..outcome(&sent) };
     member.answer(OVERVIEW, StatusCode::OK, values).await
 }
 
@@ -74,7 +74,7 @@ pub(super) async fn steps(member: Member, request: HttpRequest) -> Result<HttpRe
             items => step.items.iter().map(item).collect::<Vec<_>>(), page => step.page.as_deref(),
         }
     });
-    let values = context! { here => "", steps => drawn.collect::<Vec<_>>(), ..context! { ..opening(&member, &readiness), ..outcome(&sent) } };
+    let values = context! { steps => drawn.collect::<Vec<_>>(), ..context! { ..opening(&member, &readiness), ..outcome(&sent) } };
     member.answer(STEPS, StatusCode::OK, values).await
 }
 
@@ -207,7 +207,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
     let page = |name: &'static str, values: Value| {
         (
             name,
-            context! { here => "", root => "../", member => member(), ..context! { ..values, ..outcome(&Sent::read(b"did=saved")) } },
+            context! { root => "../", member => member(), ..context! { ..values, ..outcome(&Sent::read(b"did=saved")) } },
         )
     };
     let steps = |is_open: bool, is_optional: bool| {

@@ -6,10 +6,11 @@ use minijinja::context;
 
 use super::super::desk::Clinic;
 use super::super::form_post::Sent;
+use super::super::language::both;
 use super::edit::{Action, Edit, done, is_setup};
 use super::fields::{Choice, Draft, Field, Form, Kind, Values};
 use super::list::{List, Row};
-use super::words::{self, both};
+use super::words;
 use super::{Member, MemberForm, clinic};
 use crate::accounts::second_factor::switching_off;
 use crate::accounts::sessions::revoking;

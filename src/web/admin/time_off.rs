@@ -9,9 +9,9 @@ use text::Language;
 use super::super::absence;
 use super::super::desk::Clinic;
 use super::super::form_post::Sent;
+use super::super::language::both;
 use super::edit::{done, outcome, repeated};
 use super::fields::{Choice, Draft, Field, Form, Kind};
-use super::words::both;
 use super::{Member, MemberForm};
 use crate::error::{Error, Result};
 use crate::http::{PathId, input};
@@ -77,8 +77,7 @@ async fn answer(
         ..form(clinic, member.language).drawn(draft)
     };
     let values = context! { ..values, ..outcome(sent) };
-    let here = context! { here => "", ..values.clone() };
-    member.answer(NAME, status, if status == StatusCode::OK { here } else { values }).await
+    member.answer(NAME, status, values).await
 }
 
 /// The time zone of a location, or else of the first one.
@@ -139,7 +138,7 @@ pub(super) fn examples(language: Language) -> Vec<(&'static str, Value)> {
             root => "../../../", member => super::super::member::example_admin(), id => "1", name => "Dr. <b>Osei", rows => rows, setup => false,
             form_key => "k", conflict => Value::from(()), ..form.drawn(draft)
         };
-        (NAME, context! { here => "", ..context! { ..values, ..outcome(&Sent::read(b"")) } })
+        (NAME, context! { ..values, ..outcome(&Sent::read(b"")) })
     };
     let wrong = vec![super::fields::wrong("day", crate::error::FieldCode::Required)];
     vec![

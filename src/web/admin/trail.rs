@@ -64,7 +64,6 @@ pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpRes
         Err(other) => return Err(other),
     };
     let filters: Vec<(&str, &str)> = FILTERS.iter().map(|name| (*name, sent.first(name).trim())).collect();
-    let here = query_of(&filters);
     let events = found.iter().flat_map(|found| &found.items).map(|event| row(&member, event, &zone, &filters));
     let more = found
         .as_ref()
@@ -73,7 +72,7 @@ pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpRes
     let typed: BTreeMap<&str, String> =
         FILTERS.iter().map(|name| (*name, sent.first(name).trim().to_owned())).collect();
     let values = context! {
-        here => if here.is_empty() { String::new() } else { format!("{here}&") }, typed => typed, people => people(&member, sent.first("actor_id")).await?,
+        typed => typed, people => people(&member, sent.first("actor_id")).await?,
         outcomes => AuditOutcome::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(), is_wrong => found.is_none(), events => events.collect::<Vec<_>>(), more => more,
     };
     let status = if found.is_some() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
@@ -137,7 +136,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
     let page = |events: Vec<Value>, is_wrong: bool, more: Option<&'static str>| {
         let typed: BTreeMap<&str, &str> = FILTERS.iter().map(|name| (*name, "failed")).collect();
         let values = context! {
-            root => "../", member => super::super::member::example_admin(), here => "outcome=failed&", typed => typed, people => [person(true), person(false)],
+            root => "../", member => super::super::member::example_admin(), typed => typed, people => [person(true), person(false)],
             outcomes => AuditOutcome::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(), is_wrong => is_wrong, events => events, more => more,
         };
         (NAME, values)

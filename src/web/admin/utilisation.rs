@@ -37,7 +37,6 @@ pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpRes
         if sent.first(name).is_empty() { day.unwrap_or_default() } else { sent.first(name).to_owned() }
     };
     let values = context! {
-        here => if query.is_empty() { String::new() } else { format!("{query}&") },
         from => period("from", report.as_ref().map(|report| report.from.0.to_string())),
         to => period("to", report.as_ref().map(|report| report.to.0.to_string())),
         places => places.collect::<Vec<_>>(), people => people.collect::<Vec<_>>(), is_wrong => report.is_none(),
@@ -72,7 +71,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
     let day = |all: bool| context! { day => "Monday, March 9", figures => figures(all) };
     let page = |all: bool, is_wrong: bool| {
         let values = context! {
-            root => "../", member => super::super::member::example_admin(), here => "", from => "2026-03-02", to => "2026-03-09", places => [option(true), option(false)],
+            root => "../", member => super::super::member::example_admin(), from => "2026-03-02", to => "2026-03-09", places => [option(true), option(false)],
             people => [option(true), option(false)], is_wrong => is_wrong, days => if all { vec![day(true), day(false)] } else { vec![] },
             total => (!is_wrong).then(|| figures(all)),
         };

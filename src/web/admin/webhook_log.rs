@@ -9,8 +9,9 @@ use serde_json::json;
 
 use super::super::account::zone;
 use super::super::form_post::Sent;
+use super::super::language::both;
 use super::secret;
-use super::words::{self, both};
+use super::words;
 use super::{Member, MemberForm, webhooks};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
@@ -80,7 +81,7 @@ pub(super) async fn show(member: Member, PathId(id): PathId<WebhookId>, request:
     });
     let log_rows = log.items.iter().map(|one| drawn(&member, &zone, one, delivery.delivered_through_seq));
     let values = context! {
-        here => "", id => id.to_string(), name => webhooks::name(&webhook), url => webhook.url.as_str(),
+        id => id.to_string(), name => webhooks::name(&webhook), url => webhook.url.as_str(),
         state => webhooks::state(&webhook).text(member.language), is_active => webhook.status == WebhookStatus::Active,
         log => log_rows.collect::<Vec<_>>(), more => log.next_cursor.as_deref().map(query_of),
         secrets => secrets.collect::<Vec<_>>(), overlaps => secret::overlaps(member.language), setup => false,
@@ -189,7 +190,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
     let shown = |all: bool, did: &'static str| {
         let log = vec![attempt(Some(7), None, None), attempt(Some(8), Some(9), Some("No.")), attempt(None, None, None)];
         let values = context! {
-            root => "../../../", member => super::super::member::example_admin(), here => "", id => "1", name => "<b>Billing", url => "https://x/<b>",
+            root => "../../../", member => super::super::member::example_admin(), id => "1", name => "<b>Billing", url => "https://x/<b>",
             state => "active", is_active => all, log => if all { log } else { vec![] }, more => all.then_some("cursor=x"),
             secrets => [key(Some("Tuesday")), key(None)], overlaps => secret::overlaps(text::Language::English), setup => false, version => Value::from(()),
             form_key => "k", did => did, through => 7, newest => if all { 9 } else { 7 }, waiting => if all { 2 } else { 0 }, failing => all.then_some("Monday"), failed => 3,

@@ -6,11 +6,11 @@ use serde_json::json;
 
 use super::super::account::zone;
 use super::super::form_post::Sent;
+use super::super::language::both;
 use super::edit::{Action, Edit, done, repeated};
 use super::fields::{Choice, Draft, Field, Form, Kind, Values};
 use super::list::{List, Row};
 use super::secret::Created;
-use super::words::both;
 use super::{Member, MemberForm};
 use crate::error::{Error, Result};
 use crate::events::model::EventType;

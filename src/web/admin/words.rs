@@ -3,12 +3,8 @@
 use rls::form_dsl::Bilingual;
 use text::{FieldCode, Language};
 
+use super::super::language::both;
 use crate::error::ProblemCode;
-
-/// A text in both languages.
-pub(super) const fn both(en: &'static str, es: &'static str) -> Bilingual {
-    Bilingual { en, es }
-}
 
 /// Says what is wrong with a field that takes at most so many characters, if it has such a limit, and perhaps a number.
 pub(super) fn mistake(code: FieldCode, (most, is_number): (usize, bool), language: Language) -> String {

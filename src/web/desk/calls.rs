@@ -6,13 +6,17 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use minijinja::value::Serde;
 use minijinja::{Value, context};
+use rls::form_dsl::Bilingual;
 use serde_json::json;
+use text::Language;
 
+use super::super::language::both;
 use super::{Member, MemberForm, refuse};
 use crate::error::Result;
 use crate::http::PathId;
 use crate::http::input;
 use crate::ids::MessageId;
+use crate::messages::model::MessageKind;
 use crate::messages::view::MessageView;
 use crate::messages::{completing, listing, resending};
 
@@ -22,7 +26,7 @@ pub(super) async fn show(member: Member) -> Result<HttpResponse> {
     let failed = messages(&member, "status=failed&limit=50").await?;
     let values = context! {
         calls => together(calls).into_iter().map(|calls| Value::from(Serde(&calls))).collect::<Vec<_>>(),
-        failed => Value::from(Serde(&failed)),
+        failed => failed.iter().map(|mail| mail_of(mail, member.language)).collect::<Vec<_>>(),
         form_key => member.form_key(),
     };
     member.answer("desk-calls", StatusCode::OK, values).await
@@ -32,6 +36,37 @@ async fn messages(member: &Member, query: &str) -> Result<Vec<MessageView>> {
     const OPERATION: &str = "list_messages";
     let (filter, page) = (member.parameters(OPERATION, query)?, member.parameters(OPERATION, query)?);
     Ok(listing::list(&member.context, filter, page).await?.items)
+}
+
+/// A mail that could not be sent.
+fn mail_of(mail: &MessageView, language: Language) -> Value {
+    context! { kind_name => kind(mail.kind).text(language), ..Value::from(Serde(mail)) }
+}
+
+/// What a mail is about.
+fn kind(kind: MessageKind) -> Bilingual {
+    match kind {
+        MessageKind::VerifyEmail => both("verify email", "confirmar el correo"),
+        MessageKind::AlreadyRegistered => both("already registered", "ya tiene una cuenta"),
+        MessageKind::ResetPassword => both("reset password", "contraseña nueva"),
+        MessageKind::Invitation => both("invitation", "invitación"),
+        MessageKind::VerifyNewEmail => both("verify new email", "confirmar el correo nuevo"),
+        MessageKind::SecurityNotice => both("security notice", "aviso de seguridad"),
+        MessageKind::PatientInvitation => both("patient invitation", "invitación a un expediente"),
+        MessageKind::AppointmentBooked => both("appointment booked", "cita reservada"),
+        MessageKind::AppointmentMoved => both("appointment moved", "cita cambiada"),
+        MessageKind::AppointmentCancelled => both("appointment cancelled", "cita cancelada"),
+        MessageKind::AppointmentReminder => both("appointment reminder", "recordatorio de la cita"),
+        MessageKind::AccessEnds => both("access ends", "termina un acceso"),
+        MessageKind::ComingOfAge => both("coming of age", "mayoría de edad"),
+        MessageKind::AccessGiven => both("access given", "acceso concedido"),
+        MessageKind::StaffAlert => both("staff alert", "aviso al personal"),
+        MessageKind::RecordNotice => both("record notice", "aviso sobre el expediente"),
+        MessageKind::FollowUp => both("follow up", "seguimiento"),
+        MessageKind::WaitlistOffer => both("waitlist offer", "oferta de la lista de espera"),
+        MessageKind::WaitlistOfferWithdrawn => both("waitlist offer withdrawn", "oferta retirada"),
+        MessageKind::WebhookPaused => both("webhook paused", "webhook en pausa"),
+    }
 }
 
 /// The calls by number: one list for each person who is called, in the order of the oldest call.
@@ -83,7 +118,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
             email => all.then_some("ann@example.org"), language => if all { "es" } else { "en" },
         };
         context! {
-            id => "1", kind => "appointment_booked", recipient => recipient, to_say => all.then_some("Hello"), patient_id => all.then_some("1"),
+            id => "1", kind_name => "appointment booked", recipient => recipient, to_say => all.then_some("Hello"), patient_id => all.then_some("1"),
             last_error => all.then_some("smtp_550"),
         }
     };

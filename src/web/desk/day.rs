@@ -3,12 +3,13 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::ToSpan;
-use jiff::civil::{Date as Day, DateTime};
+use jiff::civil::Date as Day;
 use minijinja::{Value, context};
 use text::Language;
 use url::form_urlencoded::Serializer;
 
 use super::super::form_post::Sent;
+use super::super::language::both;
 use super::Member;
 use super::clinic::{chosen, locations, phone};
 use crate::appointment_status::AppointmentStatus;
@@ -48,20 +49,21 @@ pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpRes
             context! { name => one.name.as_str(), link => link, chosen => one.id == location.id }
         })
         .collect();
-    let rows: Vec<Value> = sheet.appointments.iter().map(|visit| row(visit, &locations, day <= now.date())).collect();
+    let row = |visit| row(&member, visit, &locations, day <= now.date());
+    let rows: Vec<Value> = sheet.appointments.iter().map(row).collect();
     let values = context! {
         location => place.as_str(),
         name => location.name.as_str(),
         date => day.to_string(),
-        day => Moment::of_day(day, Language::English).date(),
+        day => Moment::of_day(day, member.language).date(),
         is_today => day == now.date(),
         locations => others,
         before => to(day.saturating_sub(1.day())),
         today => to(now.date()),
         after => to(day.saturating_add(1.day())),
         rows => rows,
-        free => free(&sheet),
-        notes => notes(&sheet),
+        free => free(&sheet, member.language),
+        notes => notes(&sheet, member.language),
         calls => sheet.calls.len(),
         form_key => member.form_key(),
     };
@@ -69,37 +71,30 @@ pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpRes
 }
 
 /// A local time: "9:30 AM".
-pub(super) fn clock(local: &str) -> String {
-    local.parse::<DateTime>().map_or_else(|_| local.to_owned(), |at| at.strftime("%-I:%M %p").to_string())
+pub(super) fn clock(local: &str, language: Language) -> String {
+    local.parse().map_or_else(|_| local.to_owned(), |at| Moment::of_clock(at, language).time())
 }
 
-/// A birth date: "Sep 14, 1967".
-pub(super) fn born(date: Day) -> String {
-    date.strftime("%b %-d, %Y").to_string()
+/// Two times on one day: "9:00 AM to 10:30 AM".
+pub(super) fn from_to(from: &str, to: &str, language: Language) -> String {
+    format!("{} {} {}", clock(from, language), both("to", "a").text(language), clock(to, language))
 }
 
-/// How the desk calls a status.
-pub(super) fn status_name(status: AppointmentStatus) -> &'static str {
-    match status {
-        AppointmentStatus::Booked => "Booked",
-        AppointmentStatus::CheckedIn => "Checked in",
-        AppointmentStatus::Fulfilled => "Completed",
-        AppointmentStatus::NoShow => "Did not come",
-        AppointmentStatus::Cancelled => "Cancelled",
-    }
+/// A birth date or another day: "Sep 14, 1967".
+pub(super) fn in_short(date: Day, language: Language) -> String {
+    Moment::of_day(date, language).date_in_short()
 }
 
-fn row(visit: &AgendaAppointment, locations: &[LocationView], has_come: bool) -> Value {
+fn row(member: &Member, visit: &AgendaAppointment, locations: &[LocationView], has_come: bool) -> Value {
     let appointment = &visit.appointment;
     let missed = &visit.missed_visits;
     context! {
         id => appointment.id.to_string(),
-        starts => clock(&visit.starts_local),
-        ends => clock(&visit.ends_local),
+        starts => clock(&visit.starts_local, member.language),
+        ends => clock(&visit.ends_local, member.language),
         practitioner => visit.practitioner_name.as_str(),
         visit_type => visit.visit_type.as_str(),
         status => appointment.status.as_str(),
-        status_name => status_name(appointment.status),
         confirmed => appointment.confirmed_at.is_some(),
         forms => appointment.intake_status.as_str(),
         urgent => visit.urgent,
@@ -110,25 +105,25 @@ fn row(visit: &AgendaAppointment, locations: &[LocationView], has_come: bool) ->
         note => appointment.note.as_deref(),
         can_check_in => has_come && appointment.status == AppointmentStatus::Booked,
         can_complete => appointment.status == AppointmentStatus::CheckedIn,
-        patient => appointment.patient.as_ref().map(|patient| shown_patient(patient, locations)),
+        patient => appointment.patient.as_ref().map(|patient| shown_patient(member, patient, locations)),
     }
 }
 
 /// The patient of a visit.
-pub(super) fn shown_patient(patient: &AppointmentPatient, locations: &[LocationView]) -> Value {
+pub(super) fn shown_patient(member: &Member, patient: &AppointmentPatient, locations: &[LocationView]) -> Value {
     context! {
         id => patient.id.to_string(),
         name => patient.display_name.as_str(),
-        born => born(patient.date_of_birth.0),
+        born => in_short(patient.date_of_birth.0, member.language),
         mrn => patient.mrn.as_str(),
         phone => patient.phone.as_ref().map(|number| phone(number, locations)),
-        language => (!patient.preferred_language.starts_with("en")).then_some(patient.preferred_language.as_str()),
+        language => member.other_language(&patient.preferred_language),
         interpreter => patient.interpreter_needed,
     }
 }
 
 /// The free time of each practitioner: "9:00 AM to 10:30 AM".
-fn free(sheet: &DaySheet) -> Vec<Value> {
+fn free(sheet: &DaySheet, language: Language) -> Vec<Value> {
     let is_free = |gap: &&AgendaGap| gap.kind == AgendaGapKind::Free;
     let mut names: Vec<&str> =
         sheet.gaps.iter().filter(is_free).filter_map(|gap| gap.practitioner_name.as_deref()).collect();
@@ -136,36 +131,36 @@ fn free(sheet: &DaySheet) -> Vec<Value> {
     names.dedup();
     let times = |name: &str| -> Vec<String> {
         let own = sheet.gaps.iter().filter(is_free).filter(|gap| gap.practitioner_name.as_deref() == Some(name));
-        own.map(span).collect()
+        own.map(|gap| span(gap, language)).collect()
     };
     names.iter().map(|name| context! { practitioner => *name, times => times(name) }).collect()
 }
 
 /// Time off, extra hours, closures and blocks.
-fn notes(sheet: &DaySheet) -> Vec<Value> {
+fn notes(sheet: &DaySheet, language: Language) -> Vec<Value> {
     let named = sheet.gaps.iter().filter_map(|gap| {
         let what = match gap.kind {
-            AgendaGapKind::Blocked => "Blocked",
-            AgendaGapKind::TimeOff => "Away",
-            AgendaGapKind::ExtraHours => "Extra hours",
-            AgendaGapKind::Closure => "Closed",
+            AgendaGapKind::Blocked => both("Blocked", "Bloqueado"),
+            AgendaGapKind::TimeOff => both("Away", "Ausente"),
+            AgendaGapKind::ExtraHours => both("Extra hours", "Horas extra"),
+            AgendaGapKind::Closure => both("Closed", "Cerrado"),
             AgendaGapKind::Free | AgendaGapKind::Held => return None,
         };
-        Some((what, gap))
+        Some((what.text(language), gap))
     });
     let shown = |(what, gap): (&str, &AgendaGap)| {
-        context! { what => what, who => gap.practitioner_name.as_deref(), span => span(gap), reason => gap.reason.as_deref() }
+        context! { what => what, who => gap.practitioner_name.as_deref(), span => span(gap, language), reason => gap.reason.as_deref() }
     };
     named.map(shown).collect()
 }
 
-fn span(gap: &AgendaGap) -> String {
+fn span(gap: &AgendaGap, language: Language) -> String {
     let (starts, ends) =
         (gap.starts_local.as_deref().unwrap_or_default(), gap.ends_local.as_deref().unwrap_or_default());
     if [starts, ends].iter().all(|at| at.ends_with("T00:00:00")) {
-        return "all day".to_owned();
+        return both("all day", "todo el día").text(language).to_owned();
     }
-    format!("{} to {}", clock(starts), clock(ends))
+    from_to(starts, ends, language)
 }
 
 #[cfg(test)]
@@ -178,18 +173,24 @@ pub(super) fn example_patient(all: bool) -> Value {
 
 #[cfg(test)]
 pub(super) fn examples() -> Vec<(&'static str, Value)> {
-    let row = |status: &str, all: bool| {
+    let row = |status: &str, forms: &str, all: bool| {
         context! {
             id => "1", starts => "9:30 AM", ends => "10:30 AM", practitioner => "Dr. Osei", visit_type => "Check",
-            status => status, status_name => status, confirmed => all, forms => if all { "missing" } else { "submitted" }, urgent => all,
+            status => status, confirmed => all, forms => forms, urgent => all,
             waiting => all.then_some(5), missed => if all { 2 } else { 0 }, overbooked => all, attention => all,
             note => all.then_some("Walker"), can_check_in => status == "booked", can_complete => status == "checked-in",
             patient => example_patient(all),
         }
     };
     let day = |all: bool, calls: usize| {
-        let rows =
-            if all { vec![row("booked", true), row("checked-in", false), row("fulfilled", false)] } else { vec![] };
+        let rows = [
+            row("booked", "missing", true),
+            row("checked-in", "in-progress", false),
+            row("fulfilled", "completed", false),
+            row("noshow", "reviewed", false),
+            row("cancelled", "reviewed", false),
+        ];
+        let rows = if all { rows.to_vec() } else { vec![] };
         let location = |chosen: bool| context! { name => "Elm", link => "desk?x", chosen => chosen };
         context! {
             root => "", member => super::super::member::example(true), location => "1", name => "Elm", date => "2026-03-09",
@@ -205,5 +206,6 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         }
     };
     let none = context! { root => "", member => super::super::member::example(true), location => Value::from(()) };
-    vec![("desk", day(true, 1)), ("desk", day(true, 2)), ("desk", day(false, 0)), ("desk", none)]
+    let switched = context! { switch => "?location=1&lang=es", ..day(true, 1) };
+    vec![("desk", switched), ("desk", day(true, 2)), ("desk", day(false, 0)), ("desk", none)]
 }

@@ -1,5 +1,6 @@
 //! The pages of the front desk: the day of a location, patients, their visits, the waitlist, who is away, and the calls to make. They call the operations that clients of
-//! the API call, and work without a script. They are in English, like all pages for staff.
+//! the API call, and work without a script, in English and Spanish. Why something was refused is said in
+//! the words of the API, in English.
 
 mod booking;
 mod calls;
@@ -41,6 +42,8 @@ pub(super) const TEMPLATES: &[(&str, &str)] = &[
     ("desk-affected.html", include_str!("../html/desk-affected.html")),
     ("desk-refused.html", include_str!("../html/desk-refused.html")),
     ("desk-form.html", include_str!("../html/desk-form.html")),
+    ("desk-forms.html", include_str!("../html/desk-forms.html")),
+    ("desk-person.html", include_str!("../html/desk-person.html")),
 ];
 
 /// Registers the pages. `http::fallback::MEMBER_PAGES` has their operations.
@@ -103,12 +106,12 @@ fn back(form: &MemberForm, otherwise: &str) -> HttpResponse {
 /// Every other error, such as a fault.
 async fn refuse(form: &MemberForm, page: &str, error: Error) -> Result<HttpResponse> {
     let (status, why) = match error {
-        Error::Conflict(conflict) => (StatusCode::CONFLICT, conflict.detail),
-        Error::Stale => (StatusCode::PRECONDITION_FAILED, "It has changed since you opened the page.".to_owned()),
-        Error::Forbidden(refusal) => (StatusCode::FORBIDDEN, refusal.detail),
+        Error::Conflict(conflict) => (StatusCode::CONFLICT, Some(conflict.detail)),
+        Error::Stale => (StatusCode::PRECONDITION_FAILED, None),
+        Error::Forbidden(refusal) => (StatusCode::FORBIDDEN, Some(refusal.detail)),
         Error::Invalid(errors) => {
             let rule = |one: &FieldError| format!("{}: {}.", one.pointer.trim_start_matches(['/', '?']), one.detail);
-            (StatusCode::UNPROCESSABLE_ENTITY, errors.iter().map(rule).collect::<Vec<_>>().join(" "))
+            (StatusCode::UNPROCESSABLE_ENTITY, Some(errors.iter().map(rule).collect::<Vec<_>>().join(" ")))
         }
         other => return Err(other),
     };
@@ -123,14 +126,14 @@ async fn refuse(form: &MemberForm, page: &str, error: Error) -> Result<HttpRespo
 /// What the pages can show, for the test that renders every branch of their templates.
 #[cfg(test)]
 pub(super) fn examples() -> Vec<(&'static str, minijinja::Value)> {
-    let refused = |written: Vec<&'static str>| {
+    let refused = |why: Option<&'static str>, written: Vec<&'static str>| {
         let member = super::member::example(true);
-        let values = context! { root => "../../", member => member, why => "No.", written => written, page => "desk" };
+        let values = context! { root => "../../", member => member, why => why, written => written, page => "desk" };
         vec![("desk-refused", values)]
     };
     [
-        refused(vec![]),
-        refused(vec!["Ill"]),
+        refused(Some("No."), vec![]),
+        refused(None, vec!["Ill"]),
         day::examples(),
         visit::examples(),
         times::examples(),

@@ -4,17 +4,20 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use minijinja::value::Serde;
 use minijinja::{Value, context};
+use rls::form_dsl::Bilingual;
 use url::form_urlencoded::Serializer;
 
+use super::super::language::both;
 use super::Member;
 use super::clinic::{Clinic, phone};
-use super::day::born;
+use super::day::in_short;
 use super::visit;
 use crate::appointments::listing;
 use crate::appointments::view::AppointmentView;
 use crate::error::Result;
 use crate::http::PathId;
 use crate::ids::PatientId;
+use crate::patients::consents::ConsentType;
 use crate::patients::duplicates;
 use crate::patients::records::updating::{self, PatientCard};
 
@@ -32,7 +35,7 @@ pub(super) async fn show(member: Member, PathId(id): PathId<PatientId>) -> Resul
         upcoming => upcoming,
         past => past,
         duplicates => Value::from(Serde(&duplicates)),
-        ..facts(&card, &clinic)
+        ..facts(&member, &card, &clinic)
     };
     member.answer("desk-patient", StatusCode::OK, values).await
 }
@@ -42,11 +45,18 @@ async fn visits(member: &Member, clinic: &Clinic, query: &[(&str, &str)]) -> Res
     let query = Serializer::new(String::new()).extend_pairs(query).finish();
     let (filter, page) = (member.parameters(OPERATION, &query)?, member.parameters(OPERATION, &query)?);
     let found = listing::list(&member.context, filter, page).await?.items;
-    let shown = |one: &AppointmentView| visit::facts(one, clinic, &member.zone(&one.time_zone));
+    let shown = |one: &AppointmentView| visit::facts(member, one, clinic);
     Ok(found.iter().map(shown).collect())
 }
 
-fn facts(card: &PatientCard, clinic: &Clinic) -> Value {
+fn consent(consent: ConsentType) -> Bilingual {
+    match consent {
+        ConsentType::Treatment => both("treatment", "tratamiento"),
+        ConsentType::PrivacyNotice => both("privacy notice", "aviso de privacidad"),
+    }
+}
+
+fn facts(member: &Member, card: &PatientCard, clinic: &Clinic) -> Value {
     let patient = &card.patient;
     let missed = card.missed_visits.unwrap_or_default();
     context! {
@@ -55,7 +65,7 @@ fn facts(card: &PatientCard, clinic: &Clinic) -> Value {
         legal_name => [&patient.given_name, &patient.middle_name, &Some(patient.family_name.clone())]
             .into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" "),
         mrn => patient.mrn.as_str(),
-        born => born(patient.date_of_birth.0),
+        born => in_short(patient.date_of_birth.0, member.language),
         phone => patient.phone.as_ref().map(|number| phone(number, &clinic.locations)),
         dial => patient.phone.as_deref(),
         email => patient.email.as_deref(),
@@ -66,7 +76,7 @@ fn facts(card: &PatientCard, clinic: &Clinic) -> Value {
         reminders => patient.reminders_wanted,
         no_shows => missed.no_shows,
         late => missed.late_cancellations,
-        consents => patient.consents_outstanding.iter().map(|one| one.as_str().replace('_', " ")).collect::<Vec<_>>(),
+        consents => patient.consents_outstanding.iter().map(|one| consent(*one).text(member.language)).collect::<Vec<_>>(),
         active => patient.active,
         replaced_by => patient.replaced_by.map(|id| id.to_string()),
     }
@@ -75,9 +85,11 @@ fn facts(card: &PatientCard, clinic: &Clinic) -> Value {
 #[cfg(test)]
 pub(super) fn examples() -> Vec<(&'static str, Value)> {
     let page = |all: bool, active: bool, replaced: bool| {
-        let duplicate = context! {
-            id => "2", mrn => "LW-001002", given_name => all.then_some("Anne"), family_name => "Example", date_of_birth => "1967-09-14",
-            grade => "probable",
+        let duplicate = |grade: &str| {
+            context! {
+                id => "2", mrn => "LW-001002", given_name => all.then_some("Anne"), family_name => "Example", date_of_birth => "1967-09-14",
+                grade => grade,
+            }
         };
         let visits = if all {
             vec![visit::example_facts("booked", true), visit::example_facts("cancelled", false)]
@@ -91,7 +103,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
             email_confirmed => !active, refused => all, language => if all { "es" } else { "en" }, interpreter => all, reminders => !all,
             no_shows => usize::from(all), late => usize::from(all), consents => if all { vec!["treatment"] } else { vec![] },
             active => active, replaced_by => replaced.then_some("2"), upcoming => visits.clone(), past => visits,
-            duplicates => if all { vec![duplicate.clone(), context! { given_name => Value::from(()), ..duplicate }] } else { vec![] },
+            duplicates => if all { vec![duplicate("certain"), duplicate("probable"), context! { given_name => Value::from(()), ..duplicate("possible") }] } else { vec![] },
         };
         ("desk-patient", values)
     };

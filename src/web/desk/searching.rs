@@ -8,7 +8,7 @@ use minijinja::{Value, context};
 use url::form_urlencoded::Serializer;
 
 use super::clinic::{locations, phone};
-use super::day::born;
+use super::day::in_short;
 use super::{Member, MemberForm};
 use crate::error::{Error, Result};
 use crate::patients::records::model::PatientView;
@@ -49,15 +49,15 @@ async fn search(member: &Member, asked: &str) -> Result<Vec<Value>> {
     let found = searching::search(&member.context, filter, page).await?;
     let locations = locations(member).await?;
     let is_near = |patient: &PatientView| found.near_matches.contains(&patient.id);
-    Ok(found.items.iter().map(|patient| row(patient, &locations, is_near(patient))).collect())
+    Ok(found.items.iter().map(|patient| row(member, patient, &locations, is_near(patient))).collect())
 }
 
 /// A patient in a list.
-fn row(patient: &PatientView, locations: &[LocationView], is_near: bool) -> Value {
+fn row(member: &Member, patient: &PatientView, locations: &[LocationView], is_near: bool) -> Value {
     context! {
         id => patient.id.to_string(),
         name => patient.display_name.as_str(),
-        born => born(patient.date_of_birth.0),
+        born => in_short(patient.date_of_birth.0, member.language),
         mrn => patient.mrn.as_str(),
         phone => patient.phone.as_ref().map(|number| phone(number, locations)),
         email => patient.email.as_deref(),

@@ -5,7 +5,6 @@ use actix_web::{HttpRequest, HttpResponse};
 use jiff::tz::TimeZone;
 use minijinja::{Value, context};
 use serde_json::{Value as Json, json};
-use text::Language;
 
 use super::super::absence;
 use super::super::form_post::Sent;
@@ -34,7 +33,7 @@ pub(super) async fn list(member: Member) -> Result<HttpResponse> {
             if one.kind == ExceptionKind::TimeOff {
                 let zone = zone(&member, &clinic, one.location_id);
                 rows.push(context! {
-                    id => one.id.to_string(), practitioner => practitioner.name.as_str(), when => absence::when(&one, &zone, Language::English),
+                    id => one.id.to_string(), practitioner => practitioner.name.as_str(), when => absence::when(&one, &zone, member.language),
                     place => one.location_id.map(|id| clinic.location(id)), reason => one.reason,
                 });
             }
@@ -104,7 +103,7 @@ pub(super) async fn show(
     let visits = found.affected_appointments.iter().map(|one| visit(member, &clinic, one));
     let values = context! {
         id => id.to_string(), practitioner => clinic.practitioner(exception.practitioner_id),
-        when => absence::when(&exception, &zone, Language::English), reason => exception.reason, total => found.affected_total,
+        when => absence::when(&exception, &zone, member.language), reason => exception.reason, total => found.affected_total,
         visits => visits.collect::<Vec<_>>(), moved => count("moved"), not_moved => count("not_moved").unwrap_or(0), form_key => member.form_key(),
     };
     member.answer("desk-affected", StatusCode::OK, values).await
@@ -112,7 +111,7 @@ pub(super) async fn show(
 
 fn visit(member: &Member, clinic: &Clinic, one: &AppointmentToMove) -> Value {
     let (visit, id) = (&one.appointment, one.appointment.id.to_string());
-    let time = |at, zone: &str| Moment::new(at, &member.zone(zone), Language::English).full_here();
+    let time = |at, zone: &str| Moment::new(at, &member.zone(zone), member.language).full_here();
     let proposals = one.proposals.iter().map(|slot| {
         context! {
             value => format!("{} {}", one.version, slot.id), when => time(slot.starts_at, &slot.time_zone),
@@ -122,7 +121,7 @@ fn visit(member: &Member, clinic: &Clinic, one: &AppointmentToMove) -> Value {
     context! {
         id => id, starts => time(visit.starts_at, &visit.time_zone), visit_type => visit.visit_type.as_str(),
         place => clinic.location(visit.location_id), patient => visit.patient.display_name.as_str(), patient_id => visit.patient.id.to_string(),
-        born => born(visit.patient.date_of_birth.0), phone => visit.patient.phone.as_ref().map(|number| phone(number, &clinic.locations)),
+        born => in_short(visit.patient.date_of_birth.0, member.language), phone => visit.patient.phone.as_ref().map(|number| phone(number, &clinic.locations)),
         proposals => proposals.collect::<Vec<_>>(),
     }
 }

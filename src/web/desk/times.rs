@@ -6,7 +6,6 @@ use jiff::ToSpan;
 use jiff::civil::Date as Day;
 use jiff::tz::TimeZone;
 use minijinja::{Value, context};
-use text::Language;
 
 use super::super::book::{DAYS, Search, Visitor, days as day_pages, times as time_pages};
 use super::super::form_post::Sent;
@@ -32,10 +31,9 @@ pub(super) async fn of_visit(
     let asked = Sent::read(request.query_string().as_bytes());
     let found = listing::read(&member.context, id).await?;
     let clinic = Clinic::read(&member).await?;
-    let zone = member.zone(&found.object.time_zone);
     let search = Search { visit_type: found.object.visit_type_id.to_string(), ..Search::of(&asked) };
     let values = context! {
-        moving => context! { version => found.version, ..visit::facts(&found.object, &clinic, &zone) },
+        moving => context! { version => found.version, ..visit::facts(&member, &found.object, &clinic) },
         patient => Value::from(()),
         action => format!("desk/visits/{id}/reschedule"),
         page => format!("desk/visits/{id}/times"),
@@ -89,12 +87,12 @@ async fn values(member: &Member, clinic: &Clinic, search: &Search, date: &str) -
     let slots = if has_kind { time_pages::slots_of(&visitor, search, &day.to_string()).await? } else { Vec::new() };
     let taken = if has_kind { taken_slots(member, search, day).await? } else { Vec::new() };
     let link = |day: Day| search.query(&[("date", &day.to_string())]);
-    let label = |day: Day| Moment::of_day(day, Language::English).day();
+    let label = |day: Day| Moment::of_day(day, member.language).day();
     let days = days
         .into_iter()
         .map(|(one, count)| context! { label => label(one), count => count, chosen => one == day, link => link(one) });
     let time = |slot: &SlotView| {
-        let starts = Moment::new(slot.starts_at, &member.zone(&slot.time_zone), Language::English);
+        let starts = Moment::new(slot.starts_at, &member.zone(&slot.time_zone), member.language);
         context! {
             id => slot.id.to_string(), time => starts.time(), day => starts.day(),
             practitioner => clinic.practitioner(slot.practitioner_id), place => clinic.location(slot.location_id),

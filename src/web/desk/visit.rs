@@ -4,14 +4,16 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use jiff::tz::TimeZone;
 use minijinja::{Value, context};
-use text::Language;
+use rls::form_dsl::Bilingual;
 
+use super::super::language::both;
 use super::Member;
 use super::clinic::Clinic;
-use super::day::{shown_patient, status_name};
+use super::day::shown_patient;
 use crate::appointment_status::AppointmentStatus;
 use crate::appointments::history::{self, AppointmentChange, AppointmentSide};
 use crate::appointments::listing;
+use crate::appointments::status::AppointmentStep;
 use crate::appointments::view::AppointmentView;
 use crate::error::Result;
 use crate::http::PathId;
@@ -25,7 +27,7 @@ pub(super) async fn show(member: Member, PathId(id): PathId<AppointmentId>) -> R
     let clinic = Clinic::read(&member).await?;
     let zone = member.zone(&visit.time_zone);
     let changes = history::read_history(&member.context, id).await?.items;
-    let changes: Vec<Value> = changes.iter().map(|change| shown(change, &clinic, &zone)).collect();
+    let changes: Vec<Value> = changes.iter().map(|change| shown(&member, change, &clinic, &zone)).collect();
     let today = member.context.env.now().in_zone(&zone).date();
     let date = visit.starts_at.in_zone(&zone).date();
     let values = context! {
@@ -36,14 +38,14 @@ pub(super) async fn show(member: Member, PathId(id): PathId<AppointmentId>) -> R
         changes => changes,
         can_check_in => matches!(visit.status, AppointmentStatus::Booked | AppointmentStatus::NoShow) && date <= today,
         can_be_missed => visit.status == AppointmentStatus::Booked && visit.starts_at <= member.context.env.now(),
-        ..facts(visit, &clinic, &zone)
+        ..facts(&member, visit, &clinic)
     };
     member.answer("desk-visit", StatusCode::OK, values).await
 }
 
 /// A visit in a list or on its page.
-pub(super) fn facts(visit: &AppointmentView, clinic: &Clinic, zone: &TimeZone) -> Value {
-    let starts = Moment::new(visit.starts_at, zone, Language::English);
+pub(super) fn facts(member: &Member, visit: &AppointmentView, clinic: &Clinic) -> Value {
+    let starts = Moment::new(visit.starts_at, &member.zone(&visit.time_zone), member.language);
     context! {
         id => visit.id.to_string(),
         starts => starts.full_here(),
@@ -51,7 +53,6 @@ pub(super) fn facts(visit: &AppointmentView, clinic: &Clinic, zone: &TimeZone) -
         practitioner => clinic.practitioner(visit.practitioner_id),
         place => clinic.location(visit.location_id),
         status => visit.status.as_str(),
-        status_name => status_name(visit.status),
         code => visit.confirmation_code.as_str(),
         confirmed => visit.confirmed_at.is_some(),
         forms => visit.intake_status.as_str(),
@@ -59,16 +60,32 @@ pub(super) fn facts(visit: &AppointmentView, clinic: &Clinic, zone: &TimeZone) -
         overbooked => visit.overbooked == Some(true),
         attention => visit.attention.is_some(),
         resources => visit.resources.iter().map(|one| one.name.clone()).collect::<Vec<_>>(),
-        patient => visit.patient.as_ref().map(|patient| shown_patient(patient, &clinic.locations)),
+        patient => visit.patient.as_ref().map(|patient| shown_patient(member, patient, &clinic.locations)),
     }
 }
 
-fn shown(change: &AppointmentChange, clinic: &Clinic, zone: &TimeZone) -> Value {
+/// How the desk calls a step of a visit.
+fn step(step: AppointmentStep) -> Bilingual {
+    match step {
+        AppointmentStep::Book => both("book", "reserva"),
+        AppointmentStep::Reschedule => both("reschedule", "cambio de hora"),
+        AppointmentStep::Cancel => both("cancel", "cancelación"),
+        AppointmentStep::Confirm => both("confirm", "confirmación"),
+        AppointmentStep::CheckIn => both("check in", "llegada"),
+        AppointmentStep::NoShow => both("no show", "inasistencia"),
+        AppointmentStep::Complete => both("complete", "fin de la cita"),
+        AppointmentStep::Undo => both("undo", "paso deshecho"),
+        AppointmentStep::Amend => both("amend", "modificación"),
+    }
+}
+
+fn shown(member: &Member, change: &AppointmentChange, clinic: &Clinic, zone: &TimeZone) -> Value {
+    let moment = |at| Moment::new(at, zone, member.language);
     context! {
-        at => Moment::new(change.at, zone, Language::English).full(),
-        step => change.step.as_str().replace(['_', '-'], " "),
+        at => moment(change.at).full(),
+        step => step(change.step).text(member.language),
         by => if change.by == AppointmentSide::Patient { "patient" } else { "clinic" },
-        starts => Moment::new(change.starts_at, zone, Language::English).full_here(),
+        starts => moment(change.starts_at).full_here(),
         practitioner => clinic.practitioner(change.practitioner_id),
         reason => change.reason.as_deref(),
     }
@@ -77,8 +94,8 @@ fn shown(change: &AppointmentChange, clinic: &Clinic, zone: &TimeZone) -> Value 
 #[cfg(test)]
 pub(super) fn example_facts(status: &str, all: bool) -> Value {
     context! {
-        id => "1", starts => "Monday", visit_type => "Check", practitioner => "Dr. Osei", place => "Elm", status => status, status_name => status,
-        code => "K7MP-3XWD", confirmed => all, forms => if all { "missing" } else { "submitted" }, note => all.then_some("Walker"),
+        id => "1", starts => "Monday", visit_type => "Check", practitioner => "Dr. Osei", place => "Elm", status => status,
+        code => "K7MP-3XWD", confirmed => all, forms => if all { "missing" } else { "reviewed" }, note => all.then_some("Walker"),
         overbooked => all, attention => all, resources => if all { vec!["Chair"] } else { vec![] },
         patient => super::day::example_patient(all),
     }
@@ -87,7 +104,8 @@ pub(super) fn example_facts(status: &str, all: bool) -> Value {
 #[cfg(test)]
 pub(super) fn examples() -> Vec<(&'static str, Value)> {
     let change = |reason: Option<&'static str>| {
-        context! { at => "Monday", step => "book", by => "clinic", starts => "Monday", practitioner => "Dr. Osei", reason => reason }
+        let by = if reason.is_some() { "patient" } else { "clinic" };
+        context! { at => "Monday", step => "book", by => by, starts => "Monday", practitioner => "Dr. Osei", reason => reason }
     };
     [
         ("booked", true),

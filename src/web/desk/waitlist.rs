@@ -6,8 +6,9 @@ use jiff::tz::TimeZone;
 use minijinja::{Value, context};
 use text::Language;
 
+use super::super::language::both;
 use super::clinic::Clinic;
-use super::day::{born, clock};
+use super::day::{clock, from_to, in_short};
 use super::{Member, MemberForm, refuse};
 use crate::error::Result;
 use crate::http::PathId;
@@ -33,7 +34,7 @@ pub(super) async fn show(member: Member) -> Result<HttpResponse> {
     for urgency in [WaitlistUrgency::Urgent, WaitlistUrgency::Soon, WaitlistUrgency::Routine] {
         let zone = clinic.locations.first().map_or(TimeZone::UTC, |one| member.zone(&one.time_zone));
         let found = entries(&member, urgency).await?;
-        waiting.extend(found.iter().map(|one| entry(one, &clinic, &zone)));
+        waiting.extend(found.iter().map(|one| entry(one, &clinic, &zone, member.language)));
     }
     let values = context! { offers => offers, waiting => waiting, form_key => member.form_key() };
     member.answer("desk-waitlist", StatusCode::OK, values).await
@@ -62,59 +63,61 @@ fn offer(one: &ListedWaitlistOffer, clinic: &Clinic, member: &Member) -> Value {
     let zone = member.zone(&offer.time_zone);
     context! {
         id => offer.id.to_string(),
-        patient => one.patient.as_ref().map(patient),
+        patient => one.patient.as_ref().map(|one| patient(one, member.language)),
         visit_type => clinic.visit_type(offer.visit_type_id),
         practitioner => clinic.practitioner(offer.practitioner_id),
         place => clinic.location(offer.location_id),
-        starts => Moment::new(offer.starts_at, &zone, Language::English).full_here(),
-        answer_until => Moment::new(offer.expires_at, &zone, Language::English).full_here(),
+        starts => Moment::new(offer.starts_at, &zone, member.language).full_here(),
+        answer_until => Moment::new(offer.expires_at, &zone, member.language).full_here(),
         way => offer.way.as_str(),
     }
 }
 
-fn entry(one: &ListedWaitlistEntry, clinic: &Clinic, zone: &TimeZone) -> Value {
+fn entry(one: &ListedWaitlistEntry, clinic: &Clinic, zone: &TimeZone, language: Language) -> Value {
     let entry = &one.entry;
+    let day = |date| in_short(date, language);
     context! {
         id => entry.id.to_string(),
-        patient => one.patient.as_ref().map(patient),
+        patient => one.patient.as_ref().map(|one| patient(one, language)),
         visit_type => clinic.visit_type(entry.visit_type_id),
         visit_type_id => entry.visit_type_id.to_string(),
         urgency => entry.urgency.as_str(),
         visit => entry.appointment_id.map(|visit| visit.to_string()),
-        since => born(entry.created_at.in_zone(zone).date()),
-        wishes => wishes(&entry.wishes, clinic),
-        from => entry.from_date.map(|date| born(date.0)),
-        to => entry.to_date.map(|date| born(date.0)),
+        since => day(entry.created_at.in_zone(zone).date()),
+        wishes => wishes(&entry.wishes, clinic, language),
+        from => entry.from_date.map(|date| day(date.0)),
+        to => entry.to_date.map(|date| day(date.0)),
     }
 }
 
-fn patient(patient: &ListedPatient) -> Value {
+fn patient(patient: &ListedPatient, language: Language) -> Value {
     context! {
         id => patient.id.to_string(),
         name => patient.display_name.as_str(),
-        born => born(patient.date_of_birth.0),
+        born => in_short(patient.date_of_birth.0, language),
         mrn => patient.mrn.as_str(),
     }
 }
 
 /// What suits the patient, in parts: practitioners, places, weekdays, times of the day.
-fn wishes(wishes: &Wishes, clinic: &Clinic) -> Vec<String> {
+fn wishes(wishes: &Wishes, clinic: &Clinic, language: Language) -> Vec<String> {
+    let say = |en, es| both(en, es).text(language);
     let practitioners = wishes.practitioner_ids.iter().map(|id| clinic.practitioner(*id));
     let places = wishes.location_ids.iter().map(|id| clinic.location(*id));
-    let days = wishes.weekdays.iter().map(|day| day.name(Language::English));
+    let days = wishes.weekdays.iter().map(|day| day.name(language));
     let lists = [practitioners.collect(), places.collect(), days.collect::<Vec<_>>()];
     let times = match (wishes.from_time.as_deref(), wishes.to_time.as_deref()) {
         (None, None) => None,
-        (Some(from), None) => Some(format!("from {}", time(from))),
-        (None, Some(to)) => Some(format!("before {}", time(to))),
-        (Some(from), Some(to)) => Some(format!("{} to {}", time(from), time(to))),
+        (Some(from), None) => Some(format!("{} {}", say("from", "desde:"), clock(&at(from), language))),
+        (None, Some(to)) => Some(format!("{} {}", say("before", "antes de:"), clock(&at(to), language))),
+        (Some(from), Some(to)) => Some(from_to(&at(from), &at(to), language)),
     };
-    lists.into_iter().filter(|list| !list.is_empty()).map(|list| list.join(" or ")).chain(times).collect()
+    lists.into_iter().filter(|list| !list.is_empty()).map(|list| list.join(say(" or ", " o "))).chain(times).collect()
 }
 
-/// A time of the day, `HH:MM`, as the desk writes it. `24:00` is midnight.
-fn time(text: &str) -> String {
-    clock(&format!("2026-01-01T{}:00", if text == "24:00" { "00:00" } else { text }))
+/// A time of the day, `HH:MM`, on some day. `24:00` is midnight.
+fn at(text: &str) -> String {
+    format!("2026-01-01T{}:00", if text == "24:00" { "00:00" } else { text })
 }
 
 /// Books the offered time for a patient who takes it on the telephone.
@@ -175,7 +178,10 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         ("desk-waitlist", values)
     };
     vec![
-        page(vec![offer("mail", true), offer("phone", false)], vec![entry("urgent", true), entry("routine", false)]),
+        page(
+            vec![offer("mail", true), offer("phone", false)],
+            vec![entry("urgent", true), entry("soon", false), entry("routine", false)],
+        ),
         page(vec![], vec![]),
     ]
 }
@@ -186,6 +192,8 @@ mod tests {
 
     #[test]
     fn times_of_the_day_are_shown_with_am_and_pm() {
-        assert_eq!(["09:00", "12:30", "24:00"].map(time), ["9:00 AM", "12:30 PM", "12:00 AM"]);
+        let in_words = |language| ["09:00", "12:30", "24:00"].map(|text| clock(&at(text), language));
+        assert_eq!(in_words(Language::English), ["9:00 AM", "12:30 PM", "12:00 AM"]);
+        assert_eq!(in_words(Language::Spanish), ["9:00 a.\u{a0}m.", "12:30 p.\u{a0}m.", "12:00 a.\u{a0}m."]);
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn link(day: Day) -> String {
 /// Shows the day.
 pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpResponse> {
     let Some(practitioner) = member.context.actor.practitioner_id else {
-        return member.answer("doctor", StatusCode::OK, context! { here => "", day => Value::from(()) }).await;
+        return member.answer("doctor", StatusCode::OK, context! { day => Value::from(()) }).await;
     };
     let sent = Sent::read(request.query_string().as_bytes());
     let asked: Option<Day> = match sent.first("date") {
@@ -42,7 +42,6 @@ pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpRes
     let day = agenda.date.0;
     let zone = zone(&member, &agenda).await?;
     let values = context! {
-        here => format!("date={day}&"),
         day => Moment::of_day(day, member.language).date(),
         date => day.to_string(),
         is_today => asked.is_none() || member.context.env.now().in_zone(&zone).date() == day,
@@ -101,7 +100,7 @@ fn row(member: &Member, visit: &AgendaAppointment, place: Option<String>) -> Val
         can_complete => appointment.status == AppointmentStatus::CheckedIn,
         patient => appointment.patient.as_ref().map(|patient| {
             context! {
-                speaks => person::speaks(member, &patient.preferred_language), interpreter => patient.interpreter_needed,
+                speaks => member.other_language(&patient.preferred_language), interpreter => patient.interpreter_needed,
                 ..person::shown(member, patient.id, &patient.display_name, patient.date_of_birth.0, &patient.mrn)
             }
         }),
@@ -186,13 +185,13 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
     ];
     let page = |rows: Vec<Value>, notes: Vec<Value>, is_today: bool| {
         let values = context! {
-            member => super::super::member::example_practitioner(), here => "date=2026-03-09&", day => "Monday, March 9, 2026",
+            member => super::super::member::example_practitioner(), day => "Monday, March 9, 2026",
             date => "2026-03-09", is_today => is_today, before => "doctor?x", after => "doctor?x", rows => rows, notes => notes, form_key => "k",
         };
         ("doctor", values)
     };
     let unlinked = context! {
-        member => super::super::member::example_practitioner(), here => "", day => Value::from(()),
+        member => super::super::member::example_practitioner(), day => Value::from(()),
     };
     vec![page(full, notes, true), page(vec![], vec![], false), ("doctor", unlinked)]
 }

@@ -102,7 +102,6 @@ pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpRes
         format!("{}&{cursor}", list.query(list.name()))
     });
     let values = context! {
-        here => format!("{}&", list.query(list.name())),
         show => list.name(),
         patient => list.patient.map(|id| id.to_string()),
         lists => ["own", "all", "done"].map(|name| (name, list.query(name))),
@@ -171,7 +170,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
     let done = vec![acknowledged(Some("Called <her>")), acknowledged(None)];
     let page = |show: &str, flags: Vec<Value>, all: bool| {
         let values = context! {
-            root => "../", member => super::super::member::example_practitioner(), here => "show=own&", show => show,
+            root => "../", member => super::super::member::example_practitioner(), show => show,
             patient => all.then_some("1"), lists => ["own", "all", "done"].map(|name| (name, "show=x")), flags => flags,
             more => all.then_some("cursor=x"), done => all, form_key => "k",
         };

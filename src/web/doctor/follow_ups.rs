@@ -55,7 +55,6 @@ pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpRes
         format!("status={}&{cursor}", status.as_str())
     });
     let values = context! {
-        here => format!("status={}&", status.as_str()),
         status => status.as_str(),
         lists => LISTS.map(FollowUpStatus::as_str),
         follow_ups => found.items.iter().map(|one| shown(&member, one, &zone)).collect::<Vec<_>>(),
@@ -155,7 +154,7 @@ pub(super) fn all_examples() -> Vec<Value> {
 pub(super) fn examples() -> Vec<(&'static str, Value)> {
     let page = |follow_ups: Vec<Value>, more: Option<&'static str>| {
         let values = context! {
-            root => "../", member => super::super::member::example_practitioner(), here => "status=asked&", status => "asked",
+            root => "../", member => super::super::member::example_practitioner(), status => "asked",
             lists => LISTS.map(FollowUpStatus::as_str), follow_ups => follow_ups, more => more, form_key => "k",
         };
         ("doctor-follow-ups", values)

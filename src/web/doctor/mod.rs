@@ -27,7 +27,6 @@ pub(super) const TEMPLATES: &[(&str, &str)] = &[
     ("doctor.html", include_str!("../html/doctor.html")),
     ("doctor-frame.html", include_str!("../html/doctor-frame.html")),
     ("doctor-row.html", include_str!("../html/doctor-row.html")),
-    ("doctor-status.html", include_str!("../html/doctor-status.html")),
     ("doctor-person.html", include_str!("../html/doctor-person.html")),
     ("doctor-closed.html", include_str!("../html/doctor-closed.html")),
     ("doctor-open.html", include_str!("../html/doctor-open.html")),

@@ -40,12 +40,7 @@ pub(super) async fn ask(member: Member, PathId(id): PathId<PatientId>, request: 
     let patient = updating::read(&member.context, id).await?.object.patient;
     let who = person::shown(&member, id, &patient.display_name, patient.date_of_birth.0, &patient.mrn);
     let next = checked_next(sent.first("next")).unwrap_or_default().to_owned();
-    let here = if next.is_empty() {
-        String::new()
-    } else {
-        format!("{}&", Serializer::new(String::new()).append_pair("next", &next).finish())
-    };
-    answer(&member, StatusCode::OK, context! { here => here, patient => who, ..form(&member, id, &next, "", "") }).await
+    answer(&member, StatusCode::OK, context! { patient => who, ..form(&member, id, &next, "", "") }).await
 }
 
 fn form(member: &Member, id: PatientId, next: &str, reason: &str, wrong: &str) -> Value {
@@ -99,7 +94,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
             form_key => "k",
         }
     };
-    let asked = context! { here => "next=doctor&", patient => person::example(), ..form("") };
+    let asked = context! { patient => person::example(), ..form("") };
     let again =
         ["long", "short", "line"].map(|wrong| ("doctor-open", context! { patient => Value::from(()), ..form(wrong) }));
     [vec![closed(vec![]), closed(vec!["Called <her>"]), ("doctor-open", asked)], again.to_vec()].concat()

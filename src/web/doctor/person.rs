@@ -18,11 +18,6 @@ pub(super) fn shown(member: &Member, id: PatientId, name: &str, born: Day, mrn: 
     }
 }
 
-/// The language of a patient who does not speak that of the page.
-pub(super) fn speaks<'a>(member: &Member, tag: &'a str) -> Option<&'a str> {
-    (!tag.starts_with(member.language.code())).then_some(tag)
-}
-
 /// The patient of an item of a list.
 pub(super) fn listed(member: &Member, patient: &ListedPatient) -> Value {
     shown(member, patient.id, &patient.display_name, patient.date_of_birth.0, &patient.mrn)

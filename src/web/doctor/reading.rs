@@ -55,7 +55,6 @@ pub(super) async fn timeline(member: Member, PathId(id): PathId<PatientId>) -> R
         Err(error) => return closed(&member, &format!("doctor/patients/{id}/timeline"), vec![], error).await,
     };
     let values = context! {
-        here => "",
         id => id.to_string(),
         title => found.title.as_str(),
         picture => Value::from_safe_string(found.picture(Some(member.language))),
@@ -99,7 +98,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
     };
     let page = |severity: Vec<Value>, values: Vec<Value>| {
         let values = context! {
-            root => "../../../", member => super::super::member::example_practitioner(), here => "", id => "1", title => "Ann <b>Example",
+            root => "../../../", member => super::super::member::example_practitioner(), id => "1", title => "Ann <b>Example",
             picture => Value::from_safe_string("<svg/>".to_owned()), severity => severity, values => values,
         };
         ("doctor-timeline", values)

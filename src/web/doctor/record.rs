@@ -34,11 +34,10 @@ pub(super) async fn show(member: Member, PathId(id): PathId<PatientId>) -> Resul
         .chain(&past.items)
         .any(|visit| Some(visit.practitioner_id) == own && visit.status != AppointmentStatus::Cancelled);
     let values = context! {
-        here => "",
         patient => person::shown(&member, id, &patient.display_name, patient.date_of_birth.0, &patient.mrn),
         active => patient.active,
         replaced_by => patient.replaced_by.map(|id| id.to_string()),
-        speaks => person::speaks(&member, &patient.preferred_language),
+        speaks => member.other_language(&patient.preferred_language),
         interpreter => patient.interpreter_needed,
         is_own => is_own,
         open => opening::link(id, &format!("doctor/patients/{id}/timeline")),
@@ -128,7 +127,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         ];
         let visits = vec![visit("booked", Some("Walker <b>")), visit("cancelled", None)];
         let values = context! {
-            root => "../../", member => super::super::member::example_practitioner(), here => "", patient => person::example(), active => active,
+            root => "../../", member => super::super::member::example_practitioner(), patient => person::example(), active => active,
             replaced_by => replaced_by, speaks => all.then_some("es"), interpreter => all, is_own => !all, open => "doctor/patients/1/open?next=x",
             intakes => if all { forms } else { vec![] }, follow_ups => if all { follow_ups::all_examples() } else { vec![] },
             upcoming => if all { visits } else { vec![] }, past => Vec::<Value>::new(), today => "2026-03-02", form_key => "k",

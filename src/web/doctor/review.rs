@@ -35,7 +35,7 @@ pub(super) async fn show(member: Member, PathId(id): PathId<IntakeId>) -> Result
     let patient = updating::read(&member.context, intake.patient_id).await?.object.patient;
     let who = person::shown(&member, patient.id, &patient.display_name, patient.date_of_birth.0, &patient.mrn);
     let drawn = form.drawn(&given, &Mistakes::new());
-    let values = context! { here => "", patient => who, is_stale => false, ..frame(&member, id, name, version) };
+    let values = context! { patient => who, is_stale => false, ..frame(&member, id, name, version) };
     member.answer("doctor-review", StatusCode::OK, context! { ..values, ..drawn }).await
 }
 
@@ -99,10 +99,7 @@ pub(super) fn examples(language: text::Language) -> Vec<(&'static str, Value)> {
     };
     let drawn = |mistakes: &Mistakes| context! { ..frame.clone(), ..fields.drawn(&given, mistakes) };
     vec![
-        (
-            "doctor-review",
-            context! { here => "", patient => person::example(), is_stale => false, ..drawn(&Mistakes::new()) },
-        ),
+        ("doctor-review", context! { patient => person::example(), is_stale => false, ..drawn(&Mistakes::new()) }),
         (
             "doctor-review",
             context! { patient => Value::from(()), is_stale => false, ..drawn(&fields.mistakes(&given, &errors)) },

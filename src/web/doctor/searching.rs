@@ -14,13 +14,7 @@ const OPERATION: &str = "list_patients";
 
 /// Shows the empty field.
 pub(super) async fn ask(member: Member) -> Result<HttpResponse> {
-    member
-        .answer(
-            "doctor-patients",
-            StatusCode::OK,
-            context! { here => "", found => Vec::<Value>::new(), wrong => false },
-        )
-        .await
+    member.answer("doctor-patients", StatusCode::OK, context! { found => Vec::<Value>::new(), wrong => false }).await
 }
 
 /// Shows the patients whom the words find.
@@ -65,7 +59,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
     };
     let row = |near: bool| context! { near => near, ..person::example() };
     let empty = context! {
-        root => "../", member => super::super::member::example_practitioner(), here => "", found => Vec::<Value>::new(), wrong => false,
+        root => "../", member => super::super::member::example_practitioner(), found => Vec::<Value>::new(), wrong => false,
     };
     vec![
         page(vec![row(true), row(false)], "ann <b>", false),

@@ -44,7 +44,7 @@ pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpRes
         })
         .collect();
     let more = found.next_cursor.map(|next| Serializer::new(String::new()).append_pair("cursor", &next).finish());
-    member.answer("doctor-reviews", StatusCode::OK, context! { here => "", intakes => intakes, more => more }).await
+    member.answer("doctor-reviews", StatusCode::OK, context! { intakes => intakes, more => more }).await
 }
 
 #[cfg(test)]
@@ -56,7 +56,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
     };
     let page = |intakes: Vec<Value>, more: Option<&'static str>| {
         let member = super::super::member::example_practitioner();
-        ("doctor-reviews", context! { root => "../", member => member, here => "", intakes => intakes, more => more })
+        ("doctor-reviews", context! { root => "../", member => member, intakes => intakes, more => more })
     };
     vec![page(vec![intake(true), intake(false)], Some("cursor=x")), page(vec![], None)]
 }
