@@ -36,7 +36,7 @@ const PAGE_FORMS: [(&str, &str); 12] = [
 
 /// The pages of people who are signed in by a cookie, and their forms, with the operation that each runs. A page that shows what several
 /// operations read has the one that says most.
-static MEMBER_PAGES: [(Method, &str, &str); 145] = [
+static MEMBER_PAGES: [(Method, &str, &str); 147] = [
     (Method::GET, "/account", "list_sessions"),
     (Method::GET, "/account/patients/{id}/uses", "list_patient_audit_events"),
     (Method::POST, "/account/sessions/{id}", "delete_session"),
@@ -126,10 +126,12 @@ static MEMBER_PAGES: [(Method, &str, &str); 145] = [
     (Method::POST, "/desk/time-off/{id}/delete", "delete_exception"),
     (Method::POST, "/desk/time-off/{id}/moves", "reschedule_appointments"),
     (Method::GET, "/desk/visits/{id}", "get_appointment"),
+    (Method::POST, "/desk/visits/{id}/accept-time", "accept_appointment_time"),
     (Method::POST, "/desk/visits/{id}/cancel", "cancel_appointment"),
     (Method::POST, "/desk/visits/{id}/check-in", "check_in_appointment"),
     (Method::POST, "/desk/visits/{id}/complete", "complete_appointment"),
     (Method::POST, "/desk/visits/{id}/confirm", "confirm_appointment"),
+    (Method::POST, "/desk/visits/{id}/keep-told-time", "resolve_zone_changes"),
     (Method::POST, "/desk/visits/{id}/no-show", "mark_appointment_no_show"),
     (Method::POST, "/desk/visits/{id}/reschedule", "reschedule_appointment"),
     (Method::GET, "/desk/visits/{id}/times", "get_appointment"),

@@ -41,7 +41,9 @@ pub fn of(
         .filter(|(access, _)| access.relation != Relation::Oneself)
         .map(|account| of_account(patient, account))
         .collect();
-    let is_minor = !others.is_empty() && Calendar::of_clinic(conn, env)?.is_minor(patient, env.now());
+    // Access that was given for an adult does not make the patient a minor, although the age of adulthood is higher now.
+    let for_minor = accounts.iter().any(|(access, _)| access.for_minor && access.relation != Relation::Oneself);
+    let is_minor = for_minor && Calendar::of_clinic(conn, env)?.is_minor(patient, env.now());
     if others.is_empty() || (own.recipient.email.is_some() && !is_minor) {
         return Ok(vec![own]);
     }

@@ -12,6 +12,7 @@ use legwork::patients::access::end_times::update_all_ends;
 use serde_json::{Value, json};
 
 use crate::merging::merge;
+use crate::support::booking::book_nth;
 use crate::support::clinic::free_slots;
 use crate::support::families::{PASSWORD, access, confirm, person, rosa};
 use crate::support::{App, Engine, both, eventually, people};
@@ -130,7 +131,7 @@ both! {
 
     async fn a_new_adult_age_ends_access_that_was_given_after_it_and_is_not_stopped_by_a_merged_record(app: App) {
         let (rosa, tim) = rosa(&app).await;
-        let desk = app.desk().await;
+        let (clinic, desk) = (app.clinic().await, app.desk().await);
         let mut twice = person("Tim", "2010-07-04");
         twice["relation"] = json!("parent");
         let duplicate = rosa.post("/v1/patients", twice).await.expect(201).id();
@@ -145,8 +146,12 @@ both! {
         for patient in [&tim, &duplicate] {
             assert_eq!(ends_on(&app, patient).await.as_deref(), Some("2030-07-04"));
         }
-        // A lower age again takes it from access that was given for an adult.
-        assert_eq!(ends_on(&app, &adult).await.as_deref(), Some("2027-01-01"));
+        // Access that was given for an adult has no end at any age, and the adult still gets the mails.
+        assert_eq!(ends_on(&app, &adult).await, None);
+        let told = app.mails_to("abe@example.org").await.len();
+        let desk = app.anon().sign_in("desk@clinic.example", people::PASSWORD).await;
+        book_nth(&desk, &clinic.check, 0, &adult).await.expect(201);
+        assert_eq!(app.mails_to("abe@example.org").await.len(), told + 1);
         let app = app.restart(&["--adult-age", "18"]);
         update_all_ends(&app.env).await.expect("computed");
         assert_eq!(ends_on(&app, &adult).await, None);

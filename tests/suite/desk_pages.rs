@@ -261,7 +261,7 @@ both! {
         desk.post(&format!("/v1/appointments/{}/cancel", id(&visits[1])), json!({"reason": "ill"})).await.expect(200);
         let some = visitor.get(&led_to(&chosen.send(&visitor, &moves).await)).await;
         let text = plain(&some.expect(200).text);
-        assert!(text.contains("1 visit was not moved") && text.contains("Moved: 1."), "{text}");
+        assert!(text.contains("Not moved: 1. Moved: 1.") && text.contains("A visit has been changed meanwhile."), "{text}");
         assert!(text.contains("eve Tester") && !text.contains("ann Tester"), "{text}");
         let now = desk.get(&format!("/v1/appointments/{}", id(&visits[0]))).await.body.clone();
         assert!(now["starts_at"].as_str() > Some("2026-03-03"), "{now}");

@@ -35,6 +35,7 @@ mod damage;
 mod day_sheet;
 mod demo;
 mod deployment;
+mod desk_attention;
 mod desk_journey;
 mod desk_pages;
 mod docs;

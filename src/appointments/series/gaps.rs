@@ -167,9 +167,13 @@ pub fn require_kept(
 pub fn conflict(pointer: &str, gap_days: i32, gap: Gap, later: Option<AppointmentId>) -> Error {
     let Gap { min_days, max_days } = gap;
     let allowed = max_days.map_or_else(|| format!("at least {min_days}"), |most| format!("from {min_days} to {most}"));
-    let detail = format!(
-        "There would be {gap_days} days between two visits of the series; there must be {allowed}. Choose another time."
-    );
+    let detail = if gap_days < 0 {
+        "Two visits of the series would change their order. Choose another time.".to_owned()
+    } else {
+        format!(
+            "There would be {gap_days} days between two visits of the series; there must be {allowed}. Choose another time."
+        )
+    };
     let mut members = serde_json::Map::new();
     members.insert("pointer".into(), pointer.into());
     members.insert("gap_days".into(), gap_days.into());

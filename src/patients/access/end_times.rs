@@ -5,7 +5,6 @@ use diesel::prelude::*;
 use super::adulthood::{Calendar, End};
 use super::store::lock;
 use super::{Access, of_patient};
-use crate::clock::Timestamp;
 use crate::context::{access_lock, forget};
 use crate::db::Conn;
 use crate::db::schema::{patient_access, patients};
@@ -61,14 +60,16 @@ pub fn update_ends(conn: &mut Conn, env: &Env, patient: &Patient, waited: &[User
 /// Stores a new end, whether the access waits, and whether it is for a minor. It sets only these columns, because the database refuses to
 /// store other columns of access to a merged record, whose end must be right when the merge is undone.
 fn set_end(conn: &mut Conn, was: &Access, end: Option<End>) -> Result<()> {
-    if was.ends_on == end.map(|end| end.on) {
+    if is_end(was, end) {
         return Ok(());
     }
+    // On the same day, the mails of the end are as right as before.
+    let told_at = was.end_told_at.filter(|_| was.ends_on == end.map(|end| end.on));
     diesel::update(patient_access::table.find((was.user_id, was.patient_id)))
         .set((
             patient_access::ends_on.eq(end.map(|end| end.on)),
             patient_access::ends_at.eq(end.map(|end| end.at)),
-            patient_access::end_told_at.eq(None::<Timestamp>),
+            patient_access::end_told_at.eq(told_at),
             patient_access::for_minor.eq(was.for_minor),
             patient_access::pending.eq(was.pending),
         ))
@@ -76,13 +77,20 @@ fn set_end(conn: &mut Conn, was: &Access, end: Option<End>) -> Result<()> {
     forget(conn, was.user_id)
 }
 
-/// The end of access at the current age of adulthood. Access that was given for a minor always keeps an end: if the patient had reached the
-/// new age before the access was given, it has ended. Access that was given for an adult loses the end that a higher age had set.
-fn end_now(calendar: &Calendar, access: &Access, birth: Date) -> Option<End> {
-    calendar.end_of_continued(access.relation, birth, access.created_at, access.has_end_for_minor())
+/// Whether access ends on this day and at this instant. The instant of a day changes with the time zone of the clinic.
+fn is_end(access: &Access, end: Option<End>) -> bool {
+    (access.ends_on, access.ends_at) == (end.map(|end| end.on), end.map(|end| end.at))
 }
 
-/// Recomputes the end of all access that has not ended, because the age of adulthood is a setting. Returns how many changed. Access that has
+/// The end of access at the current age of adulthood and in the current time zone of the clinic. Access that was given for a minor always keeps
+/// an end: if the patient had reached the new age before the access was given, it has ended. Access that was given for an adult has none
+/// at any age.
+fn end_now(calendar: &Calendar, access: &Access, birth: Date) -> Option<End> {
+    let end = calendar.end_of_continued(access.relation, birth, access.created_at, access.has_end_for_minor());
+    end.filter(|_| access.for_minor)
+}
+
+/// Recomputes the end of all access that has not ended, because the age of adulthood is a setting, and the clinic's time zone can be corrected. Returns how many changed. Access that has
 /// ended stays so: the patients were told that they act for themselves.
 pub async fn update_all_ends(env: &Env) -> Result<usize> {
     let shared = env.clone();
@@ -92,8 +100,7 @@ pub async fn update_all_ends(env: &Env) -> Result<usize> {
             let calendar = Calendar::of_clinic(conn, &shared)?;
             let all = not_ended_of_others(conn, &shared, None)?.into_iter();
             let differs = |(access, birth): (Access, Date)| {
-                let end = end_now(&calendar, &access, birth);
-                (access.ends_on != end.map(|end| end.on)).then_some(access)
+                (!is_end(&access, end_now(&calendar, &access, birth))).then_some(access)
             };
             Ok(all.filter_map(differs).collect())
         })

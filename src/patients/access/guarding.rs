@@ -91,14 +91,18 @@ pub fn record_changed(tx: &mut Tx<impl Principal>, was: &Patient, patient: &Pati
     told.into_iter().try_for_each(|told| notify(tx, patient, told, change))
 }
 
-/// Notifies the owner of the address in a record that the record was merged, unless the record that remains has the same one: messages about
-/// the patient's visits no longer reach it. The message belongs to the record that remains, because that one has all of them.
+/// Notifies the owner of the address in a record that the record was merged: messages about the patient's visits no longer reach it, unless it is
+/// also the address of the record that remains, or of an account that acts for that one. The message belongs to the record that remains,
+/// because that one has all of them.
 pub fn record_merged(tx: &mut Tx<impl Principal>, survivor: &Patient, duplicate: &Patient) -> Result<()> {
-    let remains = survivor.email_confirmed && survivor.email_key == duplicate.email_key;
-    match own_address(duplicate).filter(|_| !remains) {
-        Some(told) => notify(tx, survivor, told, RecordChange::RecordMerged),
-        None => Ok(()),
+    let Some(told) = own_address(duplicate) else { return Ok(()) };
+    let accounts = recipients::reached(tx.conn, tx.now, survivor)?;
+    let mut keys = accounts.iter().map(|(_, user)| Some(&user.email_key));
+    let is_of_survivor = survivor.email_confirmed && survivor.email_key == duplicate.email_key;
+    if is_of_survivor || keys.any(|key| key == duplicate.email_key.as_ref()) {
+        return Ok(());
     }
+    notify(tx, survivor, told, RecordChange::RecordMerged)
 }
 
 /// The owner of the confirmed address in a record.

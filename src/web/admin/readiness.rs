@@ -98,7 +98,7 @@ impl Readiness {
         if self.first_day().is_some() {
             return Vec::new();
         }
-        let Clinic { locations, practitioners, visit_types } = &self.clinic;
+        let Clinic { locations, practitioners, visit_types, .. } = &self.clinic;
         let offering: Vec<_> = practitioners.iter().filter(|one| self.is_offering(one)).collect();
         let is_online = visit_types.iter().any(|visit| visit.online_bookable);
         let has_hours = offering.iter().any(|one| self.with_hours.contains(&one.id));

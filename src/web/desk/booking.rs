@@ -51,7 +51,7 @@ pub(super) async fn reschedule(form: MemberForm, PathId(visit): PathId<Appointme
         slot_id: id(&form, "slot_id")?,
         hold_id: None,
         hold_secret: None,
-        ignore_gaps: false,
+        ignore_gaps: !form.sent.first("ignore_gaps").is_empty(),
         overbook: overbook(&form),
         patient_informed: !form.sent.first("patient_informed").is_empty(),
     };

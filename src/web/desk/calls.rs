@@ -1,4 +1,4 @@
-//! The calls to make, those to one number together, and the mails that could not be sent.
+//! The calls to make, those to one number together, the booked visits that cannot stay as they are, and the mails that could not be sent.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,9 @@ use serde_json::json;
 use text::Language;
 
 use super::super::language::both;
-use super::{Member, MemberForm, refuse};
+use super::clinic::Clinic;
+use super::{Member, MemberForm, refuse, visit};
+use crate::appointments::listing as appointments;
 use crate::error::Result;
 use crate::http::PathId;
 use crate::http::input;
@@ -24,12 +26,25 @@ use crate::messages::{completing, listing, resending};
 pub(super) async fn show(member: Member) -> Result<HttpResponse> {
     let calls = messages(&member, "status=to_phone&sort=created_at&limit=100").await?;
     let failed = messages(&member, "status=failed&limit=50").await?;
+    let (visits, more_visits) = visits(&member).await?;
     let values = context! {
+        visits => visits, more_visits => more_visits,
         calls => together(calls).into_iter().map(|calls| Value::from(Serde(&calls))).collect::<Vec<_>>(),
         failed => failed.iter().map(|mail| mail_of(mail, member.language)).collect::<Vec<_>>(),
         form_key => member.form_key(),
     };
     member.answer("desk-calls", StatusCode::OK, values).await
+}
+
+/// The booked visits about which the desk must call, and whether there are more.
+async fn visits(member: &Member) -> Result<(Vec<Value>, bool)> {
+    const OPERATION: &str = "list_appointments";
+    let query = "needs_attention=true&limit=50";
+    let (filter, page) = (member.parameters(OPERATION, query)?, member.parameters(OPERATION, query)?);
+    let found = appointments::list(&member.context, filter, page).await?;
+    let clinic = Clinic::of_visits(member, &found.items).await?;
+    let shown = found.items.iter().map(|one| visit::facts(member, one, &clinic)).collect();
+    Ok((shown, found.next_cursor.is_some()))
 }
 
 async fn messages(member: &Member, query: &str) -> Result<Vec<MessageView>> {
@@ -124,10 +139,19 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
     };
     let page = |calls: Vec<Vec<Value>>, failed: Vec<Value>| {
         let member = super::super::member::example(true);
-        ("desk-calls", context! { root => "../", member => member, calls => calls, failed => failed, form_key => "k" })
+        let visit = |all: bool| {
+            let patient = all.then(|| super::day::example_patient(!calls.is_empty()));
+            context! { patient => patient, ..visit::example_facts("booked", true) }
+        };
+        let visits: Vec<Value> = failed.iter().enumerate().map(|(at, _)| visit(at == 0)).collect();
+        let values = context! {
+            root => "../", member => member, visits => visits, more_visits => !calls.is_empty(), calls => calls, failed => failed, form_key => "k",
+        };
+        ("desk-calls", values)
     };
     vec![
         page(vec![vec![call(true), call(true)], vec![call(false)]], vec![call(true), call(false)]),
+        page(vec![], vec![call(true)]),
         page(vec![], vec![]),
     ]
 }

@@ -1,6 +1,7 @@
 //! The locations, practitioners and kinds of visit, as the desk chooses between them.
 
 use super::Member;
+use crate::appointments::view::AppointmentView;
 use crate::error::{Error, Result};
 use crate::http::paging::PageParams;
 use crate::ids::{LocationId, PractitionerId, VisitTypeId};
@@ -16,6 +17,9 @@ pub(in crate::web) struct Clinic {
     pub locations: Vec<LocationView>,
     pub practitioners: Vec<PractitionerView>,
     pub visit_types: Vec<VisitTypeView>,
+    /// Practitioners and kinds of visit that have names here and cannot be chosen: they are no longer in use, or come after the first ones.
+    other_practitioners: Vec<PractitionerView>,
+    other_visit_types: Vec<VisitTypeView>,
 }
 
 impl Clinic {
@@ -27,7 +31,41 @@ impl Clinic {
         let practitioners = practitioners::list(&public, actor(), everyone, page("list_practitioners")?).await?.items;
         let kinds = member.parameters("list_visit_types", "")?;
         let visit_types = visit_types::list(&public, actor(), kinds, page("list_visit_types")?).await?.items;
-        Ok(Self { locations, practitioners, visit_types })
+        let (other_practitioners, other_visit_types) = (Vec::new(), Vec::new());
+        Ok(Self { locations, practitioners, visit_types, other_practitioners, other_visit_types })
+    }
+
+    /// Reads the names of the practitioners and kinds of visit that the lists do not have.
+    pub async fn read_names(
+        &mut self,
+        member: &Member,
+        practitioners: impl IntoIterator<Item = PractitionerId>,
+        visit_types: impl IntoIterator<Item = VisitTypeId>,
+    ) -> Result<()> {
+        for id in practitioners {
+            if self.practitioner(id).is_empty() {
+                let actor = Some(member.context.actor.clone());
+                self.other_practitioners.push(practitioners::read(&member.public(), actor, id).await?.object);
+            }
+        }
+        for id in visit_types {
+            if self.visit_type(id).is_empty() {
+                self.other_visit_types.push(visit_types::read(&member.public(), id).await?.object);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the clinic with the names that these visits need.
+    pub async fn of_visits<'a>(
+        member: &Member,
+        visits: impl IntoIterator<Item = &'a AppointmentView> + Clone,
+    ) -> Result<Self> {
+        let mut clinic = Self::read(member).await?;
+        let practitioners = visits.clone().into_iter().map(|visit| visit.practitioner_id);
+        let kinds = visits.into_iter().map(|visit| visit.visit_type_id);
+        clinic.read_names(member, practitioners, kinds).await?;
+        Ok(clinic)
     }
 
     pub fn location(&self, id: LocationId) -> &str {
@@ -35,11 +73,13 @@ impl Clinic {
     }
 
     pub fn practitioner(&self, id: PractitionerId) -> &str {
-        self.practitioners.iter().find(|one| one.id == id).map_or("", |one| &one.name)
+        let mut all = self.practitioners.iter().chain(&self.other_practitioners);
+        all.find(|one| one.id == id).map_or("", |one| &one.name)
     }
 
     pub fn visit_type(&self, id: VisitTypeId) -> &str {
-        self.visit_types.iter().find(|one| one.id == id).map_or("", |one| &one.name)
+        let mut all = self.visit_types.iter().chain(&self.other_visit_types);
+        all.find(|one| one.id == id).map_or("", |one| &one.name)
     }
 }
 

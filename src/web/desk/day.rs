@@ -12,6 +12,7 @@ use super::super::form_post::Sent;
 use super::super::language::both;
 use super::Member;
 use super::clinic::{chosen, locations, phone};
+use super::visit::attention;
 use crate::appointment_status::AppointmentStatus;
 use crate::appointments::agenda::{AgendaAppointment, AgendaGap, AgendaGapKind};
 use crate::appointments::day_sheet::{self, DaySheet};
@@ -101,11 +102,11 @@ fn row(member: &Member, visit: &AgendaAppointment, locations: &[LocationView], h
         waiting => visit.waiting_minutes,
         missed => missed.no_shows + missed.late_cancellations,
         overbooked => appointment.overbooked == Some(true),
-        attention => appointment.attention.is_some(),
         note => appointment.note.as_deref(),
         can_check_in => has_come && appointment.status == AppointmentStatus::Booked,
         can_complete => appointment.status == AppointmentStatus::CheckedIn,
         patient => appointment.patient.as_ref().map(|patient| shown_patient(member, patient, locations)),
+        ..attention(appointment, member.language)
     }
 }
 
@@ -177,7 +178,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         context! {
             id => "1", starts => "9:30 AM", ends => "10:30 AM", practitioner => "Dr. Osei", visit_type => "Check",
             status => status, confirmed => all, forms => forms, urgent => all,
-            waiting => all.then_some(5), missed => if all { 2 } else { 0 }, overbooked => all, attention => all,
+            waiting => all.then_some(5), missed => if all { 2 } else { 0 }, overbooked => all, attention => all.then_some("time_off"), told => Value::from(()),
             note => all.then_some("Walker"), can_check_in => status == "booked", can_complete => status == "checked-in",
             patient => example_patient(all),
         }

@@ -41,6 +41,7 @@ pub(super) const TEMPLATES: &[(&str, &str)] = &[
     ("desk-time-off.html", include_str!("../html/desk-time-off.html")),
     ("desk-affected.html", include_str!("../html/desk-affected.html")),
     ("desk-refused.html", include_str!("../html/desk-refused.html")),
+    ("desk-attention.html", include_str!("../html/desk-attention.html")),
     ("desk-form.html", include_str!("../html/desk-form.html")),
     ("desk-forms.html", include_str!("../html/desk-forms.html")),
     ("desk-person.html", include_str!("../html/desk-person.html")),
@@ -61,6 +62,8 @@ pub(super) fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(form("/desk/visits/{id}/complete").post(steps::complete).default_service(only_post()));
     cfg.service(form("/desk/visits/{id}/undo").post(steps::undo).default_service(only_post()));
     cfg.service(form("/desk/visits/{id}/confirm").post(steps::confirm).default_service(only_post()));
+    cfg.service(form("/desk/visits/{id}/keep-told-time").post(steps::keep_told_time).default_service(only_post()));
+    cfg.service(form("/desk/visits/{id}/accept-time").post(steps::accept_time).default_service(only_post()));
     cfg.service(form("/desk/visits/{id}/cancel").post(steps::cancel).default_service(only_post()));
     cfg.service(form("/desk/visits/{id}/reschedule").post(booking::reschedule).default_service(only_post()));
     cfg.service(form("/desk/patients").get(searching::ask).post(searching::find).default_service(both()));
@@ -115,6 +118,11 @@ async fn refuse(form: &MemberForm, page: &str, error: Error) -> Result<HttpRespo
         }
         other => return Err(other),
     };
+    say_why(form, page, status, why).await
+}
+
+/// Like [`refuse`], with the words of the refusal; none if something has changed meanwhile.
+async fn say_why(form: &MemberForm, page: &str, status: StatusCode, why: Option<String>) -> Result<HttpResponse> {
     let written: Vec<String> = ["reason", "note"]
         .into_iter()
         .map(|name| form.sent.first(name).to_owned())

@@ -23,30 +23,30 @@ use crate::patients::records::updating::{self, PatientCard};
 
 pub(super) async fn show(member: Member, PathId(id): PathId<PatientId>) -> Result<HttpResponse> {
     let card = updating::read(&member.context, id).await?.object;
-    let clinic = Clinic::read(&member).await?;
     let now = member.context.env.now().to_string();
     let id = id.to_string();
-    let upcoming = visits(&member, &clinic, &[("patient_id", &id), ("from", &now), ("limit", "50")]).await?;
+    let upcoming = visits(&member, &[("patient_id", &id), ("from", &now), ("limit", "50")]).await?;
     let past = [("patient_id", id.as_str()), ("to", &now), ("sort", "-starts_at"), ("limit", "20")];
-    let past = visits(&member, &clinic, &past).await?;
+    let past = visits(&member, &past).await?;
+    let clinic = Clinic::of_visits(&member, upcoming.iter().chain(&past)).await?;
+    let shown =
+        |visits: &[AppointmentView]| visits.iter().map(|one| visit::facts(&member, one, &clinic)).collect::<Vec<_>>();
     let duplicates =
         if card.patient.active { duplicates::list(&member.context, card.patient.id).await?.items } else { Vec::new() };
     let values = context! {
-        upcoming => upcoming,
-        past => past,
+        upcoming => shown(&upcoming),
+        past => shown(&past),
         duplicates => Value::from(Serde(&duplicates)),
         ..facts(&member, &card, &clinic)
     };
     member.answer("desk-patient", StatusCode::OK, values).await
 }
 
-async fn visits(member: &Member, clinic: &Clinic, query: &[(&str, &str)]) -> Result<Vec<Value>> {
+async fn visits(member: &Member, query: &[(&str, &str)]) -> Result<Vec<AppointmentView>> {
     const OPERATION: &str = "list_appointments";
     let query = Serializer::new(String::new()).extend_pairs(query).finish();
     let (filter, page) = (member.parameters(OPERATION, &query)?, member.parameters(OPERATION, &query)?);
-    let found = listing::list(&member.context, filter, page).await?.items;
-    let shown = |one: &AppointmentView| visit::facts(member, one, clinic);
-    Ok(found.iter().map(shown).collect())
+    Ok(listing::list(&member.context, filter, page).await?.items)
 }
 
 fn consent(consent: ConsentType) -> Bilingual {

@@ -1,11 +1,13 @@
-//! The steps of a visit as buttons: check-in, no-show, completion, undo, confirmation, cancellation.
+//! The steps of a visit as buttons: check-in, no-show, completion, undo, confirmation, cancellation, and the two answers to a changed time zone.
 
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 
-use super::{MemberForm, back, refuse, version};
+use super::{MemberForm, back, refuse, say_why, version};
 use crate::appointments::confirming;
 use crate::appointments::status::AppointmentStep;
 use crate::appointments::steps::{Cause, take_step};
+use crate::appointments::zone_changes::{accepting, resolving};
 use crate::error::Result;
 use crate::http::PathId;
 use crate::http::etag::IfMatch;
@@ -40,6 +42,26 @@ pub(super) async fn confirm(form: MemberForm, PathId(id): PathId<AppointmentId>)
     match confirmed {
         Ok(_) => Ok(back(&form, &format!("desk/visits/{id}"))),
         Err(error) => refuse(&form, &format!("desk/visits/{id}"), error).await,
+    }
+}
+
+/// Moves a visit to the instant that shows the local time that the patient was told.
+pub(super) async fn keep_told_time(form: MemberForm, PathId(id): PathId<AppointmentId>) -> Result<HttpResponse> {
+    let page = format!("desk/visits/{id}");
+    let resolution = resolving::resolve(&form.member.context, vec![id]).await?;
+    match resolution.unresolved.into_iter().next() {
+        Some(why) => say_why(&form, &page, StatusCode::CONFLICT, Some(why.detail)).await,
+        None => Ok(form.member.go_to(&page)),
+    }
+}
+
+/// Keeps the start of a visit, whose local time is another one than the patient was told.
+pub(super) async fn accept_time(form: MemberForm, PathId(id): PathId<AppointmentId>) -> Result<HttpResponse> {
+    let page = format!("desk/visits/{id}");
+    let if_match = IfMatch::version(version(&form)?);
+    match accepting::accept(&form.member.context, form.once(&format!("accept time {id}")), id, if_match).await {
+        Ok(_) => Ok(form.member.go_to(&page)),
+        Err(error) => refuse(&form, &page, error).await,
     }
 }
 

@@ -1,15 +1,18 @@
 //! A practitioner who is away, such as on a sick day: adding the time off, and what becomes of the visits that it affects.
 
+use std::collections::BTreeSet;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::tz::TimeZone;
 use minijinja::{Value, context};
 use serde_json::{Value as Json, json};
+use url::form_urlencoded::Serializer;
 
 use super::super::absence;
 use super::super::form_post::Sent;
 use super::clinic::{Clinic, phone};
-use super::day::born;
+use super::day::in_short;
 use super::{Member, MemberForm, refuse};
 use crate::appointments::plan_changes::affected::{self, AppointmentToMove};
 use crate::appointments::plan_changes::moving;
@@ -98,13 +101,15 @@ pub(super) async fn show(
     let member = &member;
     let exception = exceptions::read(&member.context, id).await?.object;
     let found = affected::read(&member.context, id).await?;
-    let clinic = Clinic::read(member).await?;
+    let mut clinic = Clinic::read(member).await?;
+    clinic.read_names(member, [exception.practitioner_id], []).await?;
     let zone = zone(member, &clinic, exception.location_id);
     let visits = found.affected_appointments.iter().map(|one| visit(member, &clinic, one));
     let values = context! {
         id => id.to_string(), practitioner => clinic.practitioner(exception.practitioner_id),
         when => absence::when(&exception, &zone, member.language), reason => exception.reason, total => found.affected_total,
-        visits => visits.collect::<Vec<_>>(), moved => count("moved"), not_moved => count("not_moved").unwrap_or(0), form_key => member.form_key(),
+        visits => visits.collect::<Vec<_>>(), moved => count("moved"), not_moved => count("not_moved").unwrap_or(0),
+        why => sent.all("why").map(str::to_owned).collect::<Vec<_>>(), form_key => member.form_key(),
     };
     member.answer("desk-affected", StatusCode::OK, values).await
 }
@@ -129,7 +134,9 @@ fn visit(member: &Member, clinic: &Clinic, one: &AppointmentToMove) -> Value {
 /// Moves the visits for which a time is chosen, and shows those that are left.
 pub(super) async fn move_all(form: MemberForm, PathId(id): PathId<ExceptionId>) -> Result<HttpResponse> {
     let member = &form.member;
-    let moves: Vec<Json> = form.sent.fields().filter_map(|(name, value)| chosen(name, value)).collect();
+    let ignore_gaps = !form.sent.first("ignore_gaps").is_empty();
+    let moves = form.sent.fields().filter_map(|(name, value)| chosen(name, value, ignore_gaps));
+    let moves: Vec<Json> = moves.collect();
     if moves.is_empty() {
         member.context.audit.note_unchanged();
         return Ok(member.go_to(&format!("{PAGE}/{id}")));
@@ -137,14 +144,21 @@ pub(super) async fn move_all(form: MemberForm, PathId(id): PathId<ExceptionId>) 
     let body = input::read_built(&json!({"moves": moves}), &*member.operation("reschedule_appointments")?)?;
     let request: moving::RescheduleAppointmentsRequest = body.value;
     let done = moving::reschedule(&member.context, form.once("sick day"), request.moves).await?;
-    Ok(member.go_to(&format!("{PAGE}/{id}?moved={}&not_moved={}", done.moved.len(), done.not_moved.len())))
+    let mut result = Serializer::new(String::new());
+    result
+        .append_pair("moved", &done.moved.len().to_string())
+        .append_pair("not_moved", &done.not_moved.len().to_string());
+    let why: BTreeSet<&str> = done.not_moved.iter().map(|one| one.code.as_str()).collect();
+    result.extend_pairs(why.iter().map(|code| ("why", code)));
+    Ok(member.go_to(&format!("{PAGE}/{id}?{}", result.finish())))
 }
 
 /// A move that a field asks for: its name has the visit, its value the version and the slot.
-fn chosen(name: &str, value: &str) -> Option<Json> {
+fn chosen(name: &str, value: &str, ignore_gaps: bool) -> Option<Json> {
     let visit = name.strip_prefix(MOVE)?;
     let (version, slot) = value.split_once(' ')?;
-    Some(json!({"appointment_id": visit, "version": version.parse::<i32>().ok()?, "slot_id": slot}))
+    let version: i32 = version.parse().ok()?;
+    Some(json!({"appointment_id": visit, "version": version, "slot_id": slot, "ignore_gaps": ignore_gaps}))
 }
 
 #[cfg(test)]
@@ -161,6 +175,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         let values = context! {
             root => "../../", member => member(), id => "1", practitioner => "Dr. <b>Osei", when => "Monday", reason => moved.map(|_| "Ill"),
             total => if not_moved > 0 { 120 } else { visits.len() }, visits => visits, moved => moved, not_moved => not_moved, form_key => "k",
+            why => ["series_gap", "slot_taken", "patient_busy", "stale", "not_found"].iter().take(not_moved).collect::<Vec<_>>(),
         };
         ("desk-affected", values)
     };
@@ -177,7 +192,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
     vec![
         shown(vec![visit(true), visit(false)], None, 0),
         shown(vec![visit(true)], Some(1), 1),
-        shown(vec![visit(true)], Some(0), 2),
+        shown(vec![visit(true)], Some(0), 5),
         shown(vec![], Some(2), 0),
         shown(vec![visit(false)], None, 0),
         list(vec![row(true), row(false)]),
@@ -191,9 +206,10 @@ mod tests {
 
     #[test]
     fn a_field_names_the_visit_its_version_and_the_slot() {
-        assert_eq!(chosen("move.a", "3 b"), Some(json!({"appointment_id": "a", "version": 3, "slot_id": "b"})));
+        let moved = json!({"appointment_id": "a", "version": 3, "slot_id": "b", "ignore_gaps": true});
+        assert_eq!(chosen("move.a", "3 b", true), Some(moved));
         for (name, value) in [("move.a", ""), ("move.a", "x b"), ("form_key", "3 b")] {
-            assert_eq!(chosen(name, value), None, "{name} {value}");
+            assert_eq!(chosen(name, value, false), None, "{name} {value}");
         }
     }
 }

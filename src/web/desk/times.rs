@@ -30,7 +30,7 @@ pub(super) async fn of_visit(
 ) -> Result<HttpResponse> {
     let asked = Sent::read(request.query_string().as_bytes());
     let found = listing::read(&member.context, id).await?;
-    let clinic = Clinic::read(&member).await?;
+    let clinic = Clinic::of_visits(&member, [&found.object]).await?;
     let search = Search { visit_type: found.object.visit_type_id.to_string(), ..Search::of(&asked) };
     let values = context! {
         moving => context! { version => found.version, ..visit::facts(&member, &found.object, &clinic) },

@@ -2,9 +2,11 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
+use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use minijinja::{Value, context};
 use rls::form_dsl::Bilingual;
+use text::Language;
 
 use super::super::language::both;
 use super::Member;
@@ -19,14 +21,16 @@ use crate::error::Result;
 use crate::http::PathId;
 use crate::ids::AppointmentId;
 use crate::messages::times::Moment;
+use crate::scheduling::hours::plan::AttentionReason;
 
 /// Shows the visit.
 pub(super) async fn show(member: Member, PathId(id): PathId<AppointmentId>) -> Result<HttpResponse> {
     let found = listing::read(&member.context, id).await?;
     let visit = &found.object;
-    let clinic = Clinic::read(&member).await?;
+    let mut clinic = Clinic::of_visits(&member, [visit]).await?;
     let zone = member.zone(&visit.time_zone);
     let changes = history::read_history(&member.context, id).await?.items;
+    clinic.read_names(&member, changes.iter().map(|change| change.practitioner_id), []).await?;
     let changes: Vec<Value> = changes.iter().map(|change| shown(&member, change, &clinic, &zone)).collect();
     let today = member.context.env.now().in_zone(&zone).date();
     let date = visit.starts_at.in_zone(&zone).date();
@@ -58,9 +62,21 @@ pub(super) fn facts(member: &Member, visit: &AppointmentView, clinic: &Clinic) -
         forms => visit.intake_status.as_str(),
         note => visit.note.as_deref(),
         overbooked => visit.overbooked == Some(true),
-        attention => visit.attention.is_some(),
+        in_series => visit.series_id.is_some(),
         resources => visit.resources.iter().map(|one| one.name.clone()).collect::<Vec<_>>(),
         patient => visit.patient.as_ref().map(|patient| shown_patient(member, patient, &clinic.locations)),
+        ..attention(visit, member.language)
+    }
+}
+
+/// Why staff must call the patient, and the local time that the patient was told if the visit does not show it any more.
+pub(super) fn attention(visit: &AppointmentView, language: Language) -> Value {
+    let reason = visit.attention.as_ref().map(|attention| attention.reason);
+    let is_moved = reason == Some(AttentionReason::ZoneChanged);
+    let told = visit.promised.as_ref().filter(|_| is_moved).and_then(|told| told.local.parse::<DateTime>().ok());
+    context! {
+        attention => reason.map(AttentionReason::as_str),
+        told => told.map(|at| format!("{}, {}", Moment::of_day(at.date(), language).day(), Moment::of_clock(at, language).time())),
     }
 }
 
@@ -96,7 +112,7 @@ pub(super) fn example_facts(status: &str, all: bool) -> Value {
     context! {
         id => "1", starts => "Monday", visit_type => "Check", practitioner => "Dr. Osei", place => "Elm", status => status,
         code => "K7MP-3XWD", confirmed => all, forms => if all { "missing" } else { "reviewed" }, note => all.then_some("Walker"),
-        overbooked => all, attention => all, resources => if all { vec!["Chair"] } else { vec![] },
+        overbooked => all, attention => all.then_some("zone_changed"), told => all.then_some("Monday, 9:00 AM"), in_series => all, resources => if all { vec!["Chair"] } else { vec![] },
         patient => super::day::example_patient(all),
     }
 }
@@ -123,5 +139,14 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         };
         ("desk-visit", values)
     })
-    .into()
+    .into_iter()
+    .chain(["time_off", "closure", "hours"].map(|attention| {
+        let values = context! {
+            root => "../../", member => super::super::member::example(true), form_key => "k",
+            version => 1, location => "1", date => "2026-03-09", changes => [change(None)],
+            can_check_in => false, can_be_missed => false, ..context! { attention => attention, told => Value::from(()), ..example_facts("booked", true) }
+        };
+        ("desk-visit", values)
+    }))
+    .collect()
 }
