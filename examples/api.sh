@@ -25,6 +25,7 @@ mailed_link() {
         mail=$(grep -ls "^To:.*$1" "$MAIL_DIR"/*.eml | head -1) && [ -n "$mail" ] && break
         sleep 0.1
     done
+    [ -n "$mail" ] || { echo "No mail to $1 in $MAIL_DIR. Run this in the folder of the demo, or set MAIL_DIR." >&2; return 1; }
     # Mails are quoted-printable: `=` at the end of a line continues it, `=3D` is an equals sign.
     tr -d '\r' <"$mail" | sed -z 's/=\n//g; s/=3D/=/g' | grep -o 'http[^ "<]*#token=[^ "<]*' | head -1
 }

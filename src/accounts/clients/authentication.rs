@@ -33,8 +33,8 @@ pub struct Authenticated {
 
 /// Why no token is issued.
 pub enum Denied {
-    /// The client is unknown or revoked, or its credential is wrong.
-    InvalidClient,
+    /// The client is unknown or revoked, or its credential is wrong. With the rule that its assertion breaks by itself.
+    InvalidClient(Option<&'static str>),
     /// It asks for a scope that it was not granted.
     InvalidScope,
     /// Too many attempts from its address failed.
@@ -49,7 +49,7 @@ const INVALID_SCOPE: ProblemCode = ProblemCode::InvalidScope;
 impl From<Error> for Denied {
     fn from(error: Error) -> Self {
         match error {
-            Error::Unauthenticated(refusal) if refusal.code == INVALID_CLIENT => Self::InvalidClient,
+            Error::Unauthenticated(refusal) if refusal.code == INVALID_CLIENT => Self::InvalidClient(None),
             Error::Forbidden(refusal) if refusal.code == INVALID_SCOPE => Self::InvalidScope,
             Error::TooMany { retry_after, .. } => Self::Wait(retry_after),
             error => Self::Failed(error),
@@ -68,6 +68,10 @@ pub async fn authenticate(
 ) -> Result<Authenticated, Denied> {
     let throttle = Throttle::for_client(&context.env, origin);
     let TokenRequest { client, proof, scope } = request;
+    let broken_rule = match &proof {
+        Proof::Assertion(text) => assertion::broken_rule(text, &discovery::audiences(&context.env), context.env.now()),
+        Proof::Secret(_) => None,
+    };
     // A text that is no id takes the same way as an id that no client has.
     let client = client.unwrap_or(UserId(uuid::Uuid::nil()));
     let (proven, verdict) = {
@@ -79,7 +83,11 @@ pub async fn authenticate(
         return Err(Error::from(wait).into());
     }
     let decided = context.attempt(move |tx| decide(tx, &throttle, client, proven.as_ref(), scope.as_deref()));
-    Ok(Authenticated { client, scopes: decided.await? })
+    let denied = |error| match Denied::from(error) {
+        Denied::InvalidClient(_) => Denied::InvalidClient(broken_rule),
+        other => other,
+    };
+    Ok(Authenticated { client, scopes: decided.await.map_err(denied)? })
 }
 
 /// Checks a credential against what is stored. Changes nothing.

@@ -79,9 +79,10 @@ impl AccessTokenError {
         response.json(Self { error, error_description })
     }
 
-    fn invalid_client() -> HttpResponse {
+    /// `broken_rule` is what is wrong with an assertion by itself.
+    fn invalid_client(broken_rule: Option<&'static str>) -> HttpResponse {
         let detail = "The client is unknown or revoked, or its credential is missing or wrong.";
-        Self::response(StatusCode::UNAUTHORIZED, "invalid_client", detail)
+        Self::response(StatusCode::UNAUTHORIZED, "invalid_client", broken_rule.unwrap_or(detail))
     }
 }
 
@@ -96,7 +97,7 @@ impl From<Malformed> for HttpResponse {
                 "unsupported_grant_type",
                 "The only grant_type is client_credentials.",
             ),
-            Malformed::InvalidClient => AccessTokenError::invalid_client(),
+            Malformed::InvalidClient => AccessTokenError::invalid_client(None),
         }
     }
 }
@@ -104,7 +105,7 @@ impl From<Malformed> for HttpResponse {
 impl From<Denied> for HttpResponse {
     fn from(denied: Denied) -> Self {
         match denied {
-            Denied::InvalidClient => AccessTokenError::invalid_client(),
+            Denied::InvalidClient(broken_rule) => AccessTokenError::invalid_client(broken_rule),
             Denied::InvalidScope => AccessTokenError::response(
                 StatusCode::BAD_REQUEST,
                 "invalid_scope",

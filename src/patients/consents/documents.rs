@@ -212,7 +212,7 @@ pub async fn list(context: &Context<Anonymous>, filter: ConsentDocumentFilter) -
 
 /// The code and the text of the error for a version that no document has.
 pub(super) const UNKNOWN_VERSION: (FieldCode, &str) =
-    (FieldCode::UnknownVersion, "must be a version of an existing document");
+    (FieldCode::UnknownVersion, "must be a version that GET /v1/consent-documents lists");
 
 /// List the texts to consent to
 ///

@@ -61,7 +61,7 @@ both! {
         ];
         for (member, value) in [
             ("aud", json!("https://other.example/oauth2/token")), ("aud", json!([])), ("aud", Value::Null),
-            ("exp", json!(now)), ("exp", json!(now + 306)), ("exp", Value::Null),
+            ("exp", json!(now)), ("exp", json!(now + 331)), ("exp", Value::Null),
             ("nbf", json!(now + 60)), ("iat", json!(now + 60)),
             ("iss", json!("0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55")), ("iss", Value::Null),
             ("sub", json!("0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55")), ("sub", json!("admin")),
@@ -84,6 +84,30 @@ both! {
             app.clock.set(app.clock.now().minus(SignedDuration::from_hours(1)));
         }
         send(&app, &p384.jwt(&header, &good)).await.expect(200);
+    }
+
+    async fn the_response_names_the_rule_that_an_assertion_breaks_by_itself(app: App) {
+        let key = Key::p384();
+        let body = json!({"name": "Robot", "role": "admin", "scopes": ["slots:read"], "jwks": {"keys": [key.jwk("a")]}});
+        let machine = Machine::of(&app, body).await;
+        let metadata = app.anon().get("/.well-known/oauth-authorization-server").await;
+        let now = app.clock.now().as_seconds();
+        let good = json!({
+            "iss": machine.id, "sub": machine.id, "aud": metadata.string("/token_endpoint"), "exp": now + 60, "iat": now + 20, "jti": "1",
+        });
+        let header = json!({"alg": "ES384", "kid": "a"});
+        // The clock of the client may be ahead by some seconds.
+        send(&app, &key.jwt(&header, &good)).await.expect(200);
+        for (jwt, said) in [
+            (key.jwt(&json!({"alg": "ES384"}), &good), "kid"),
+            (key.jwt(&header, &with(&good, "exp", json!(now + 3600))), "five minutes"),
+            (key.jwt(&header, &with(&good, "aud", json!("https://other.example"))), "token_endpoint"),
+            (Key::p384().jwt(&header, &with(&good, "jti", json!("2"))), "unknown or revoked"),
+        ] {
+            let reply = send(&app, &jwt).await;
+            refused(&reply, 401, "invalid_client");
+            assert!(reply.string("/error_description").contains(said), "{said} in {}", reply.text);
+        }
     }
 
     async fn of_sixteen_uses_of_one_assertion_at_once_one_gets_a_token(app: App) {
