@@ -12,6 +12,7 @@ use serde_json::{Map, Value as Json, json};
 use text::Language;
 
 use super::super::form_post::Sent;
+use super::super::language::both;
 use super::words;
 use crate::error::{FieldCode, FieldError};
 
@@ -222,15 +223,12 @@ impl Form {
     /// Values as a person reads them.
     fn words(&self, field: &Field, values: &[String]) -> String {
         if field.kind == Kind::Check {
-            return words::both(
-                if values.is_empty() { "no" } else { "yes" },
-                if values.is_empty() { "no" } else { "sí" },
-            )
-            .text(self.language)
-            .into();
+            return both(if values.is_empty() { "no" } else { "yes" }, if values.is_empty() { "no" } else { "sí" })
+                .text(self.language)
+                .into();
         }
         if values.is_empty() {
-            return words::both("nothing", "nada").text(self.language).into();
+            return both("nothing", "nada").text(self.language).into();
         }
         let choices = self.choices.get(field.name);
         let word = |value: &String| {

@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use super::super::absence;
 use super::super::form_post::Sent;
 use super::clinic::{Clinic, phone};
-use super::day::born;
+use super::day::in_short;
 use super::{Member, MemberForm, refuse};
 use crate::appointments::plan_changes::affected::{self, AppointmentToMove};
 use crate::appointments::plan_changes::moving;
