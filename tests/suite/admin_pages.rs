@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::support::clinic::{free_slots, put_hours};
 use crate::support::filled_form::{FilledForm, led_to};
 use crate::support::people::PASSWORD;
-use crate::support::visitor::{Visitor, plain};
+use crate::support::visitor::{Visitor, in_spanish, plain};
 use crate::support::{App, Reply, both, id};
 
 /// An administrator at a browser.
@@ -391,6 +391,21 @@ both! {
         }
         // Administrators help at the desk, too.
         visitor.get("/desk").await.expect(200);
+    }
+
+    async fn an_administrator_who_chose_spanish_once_works_in_spanish(app: App) {
+        let clinic = app.clinic().await;
+        let visitor = administrator(&app).await;
+        in_spanish(&visitor.get("/admin?lang=es").await);
+        let practitioner = format!("/admin/practitioners/{}", clinic.practitioner_id);
+        for page in [
+            "/admin/setup", "/admin/locations", "/admin/locations/new", "/admin/visit-types", "/admin/visit-types/new", "/admin/practitioners", &practitioner,
+            &format!("{practitioner}/hours"), &format!("{practitioner}/time-off"), "/admin/resources", "/admin/staff", "/admin/staff/new", "/admin/documents",
+            "/admin/clients", "/admin/webhooks", "/admin/audit", "/admin/utilisation", "/admin/health", "/desk",
+        ] {
+            in_spanish(&visitor.get(page).await);
+        }
+        shows(&visitor.get("/admin/locations/new?setup=1").await, &["id=\"language\" href=\"?setup=1&lang=en\""]);
     }
 
     async fn a_form_of_another_site_or_session_changes_nothing_in_the_clinic(app: App) {

@@ -8,7 +8,7 @@ use crate::support::booking::{book_nth, booking, post_booking};
 use crate::support::clinic::free_slots;
 use crate::support::filled_form::{FilledForm, led_to};
 use crate::support::people::patient_json;
-use crate::support::visitor::{Visitor, plain};
+use crate::support::visitor::{Visitor, in_spanish, plain};
 use crate::support::{App, both, id};
 use crate::waitlist_offers::{offers, run, wait_for};
 
@@ -299,6 +299,46 @@ both! {
         let done = format!("/desk/calls/{}/complete", id(&calls[0]));
         visitor.submit(&page, &done, &[]).await.expect(303);
         assert!(desk.get("/v1/messages?status=to_phone").await.items().is_empty());
+    }
+
+    async fn the_desk_that_chose_spanish_once_works_in_spanish(app: App) {
+        let (clinic, desk, ann) = (app.clinic().await, app.desk().await, app.patient("ann").await);
+        let visit = book_nth(&desk, &clinic.check, 0, &ann.patient_id).await.body;
+        let visitor = at_the_desk(&app).await;
+        let day = visitor.get("/desk?lang=es").await;
+        in_spanish(&day);
+        let facts = ["lunes, 2 de marzo de 2026", "9:15 a.\u{a0}m.", "Reservada", "formularios sin empezar", "14 sep 1967", "Registrar llegada: ann Tester"];
+        for fact in facts {
+            assert!(plain(&day.text).contains(fact), "{fact} in {}", day.text);
+        }
+        // The links of the page, which name no language.
+        let link = format!("desk/visits/{}", id(&visit));
+        assert!(plain(&day.text).contains(&format!("href=\"{link}\"")), "{}", day.text);
+        let patient = format!("/desk/patients/{}", ann.patient_id);
+        let times = format!("{patient}/times?visit_type_id={}&date=2026-03-03", clinic.check);
+        let pages = [
+            format!("/{link}"), format!("/{link}/times"), patient, times, "/desk/patients".into(), "/desk/patients/new".into(),
+            "/desk/calls".into(), "/desk/waitlist".into(), "/desk/time-off".into(),
+        ];
+        for page in &pages {
+            in_spanish(&visitor.get(page).await);
+        }
+        let visit_page = visitor.get(&pages[0]).await;
+        assert!(visit_page.text.contains("reserva, por la clínica"), "{}", visit_page.text);
+        // What was refused is said in the words of the API, which are marked.
+        let refused = visitor.submit(&visit_page, &format!("{}/cancel", pages[0]), &[("reason", "")]).await;
+        let text = &refused.expect(422).text;
+        assert!(text.contains("Esto no se hizo") && text.contains("<p lang=\"en\">reason"), "{text}");
+        // The answer to a form is in Spanish, too, and has no switch. That of a page keeps the query.
+        let found = visitor.submit(&day, "/desk/patients", &[("q", "ann")]).await;
+        in_spanish(&found);
+        assert!(!found.text.contains("id=\"language\""), "{}", found.text);
+        let day = format!("?location={}&date=2026-03-02", clinic.location_id);
+        let page = visitor.get(&format!("/desk{day}")).await;
+        assert!(plain(&page.text).contains(&format!("id=\"language\" href=\"{day}&lang=en\"")), "{}", page.text);
+        let english = visitor.get(&format!("/desk{day}&lang=en")).await;
+        assert!(english.text.contains("Monday, March 2, 2026"), "{}", english.text);
+        assert!(visitor.get("/desk/waitlist").await.text.contains("Nobody waits."), "the last choice counts");
     }
 
     async fn only_staff_of_the_desk_open_its_pages(app: App) {

@@ -10,7 +10,7 @@ use crate::support::clinic::practitioner;
 use crate::support::filled_form::{FilledForm, led_to};
 use crate::support::intakes::{begin, june, patients_example, save, submitted};
 use crate::support::people::PASSWORD;
-use crate::support::visitor::{Visitor, plain};
+use crate::support::visitor::{Visitor, in_spanish, plain};
 use crate::support::{App, Clinic, Patient, Reply, both, id};
 
 /// A practitioner at a browser.
@@ -351,6 +351,27 @@ both! {
         let new = Visitor::signed_in(app.anon(), "new@clinic.example").await;
         shows(&new.get("/doctor?lang=en").await, &["not connected with a practitioner"]);
         shows(&new.get("/doctor/flags").await, &["Flags"]);
+    }
+
+    async fn a_practitioner_who_chose_spanish_once_works_in_spanish(app: App) {
+        let app = june(app);
+        let clinic = app.clinic().await;
+        let (ann, _, intake) = ann_with_history(&app, &clinic).await;
+        let doctor = at_work(&app, &clinic.practitioner_id).await;
+        let day = doctor.get("/doctor?lang=es").await;
+        in_spanish(&day);
+        shows(&day, &["miércoles, 10 de junio de 2026", "Reservada", "Historia enviada", "id=\"language\" href=\"?lang=en\""]);
+        let record = format!("/doctor/patients/{}", ann.patient_id);
+        for page in [
+            "/doctor?date=2026-06-10", "/doctor/flags", "/doctor/reviews", "/doctor/follow-ups", "/doctor/patients", &record, &format!("{record}/timeline"), "/desk",
+        ] {
+            in_spanish(&doctor.get(page).await);
+        }
+        let flags = doctor.get("/doctor/flags?show=done").await;
+        shows(&flags, &["id=\"language\" href=\"?show=done&lang=en\""]);
+        // The summary is in English, and says so.
+        let summary = doctor.get(&page_of(&intake, "")).await;
+        shows(&summary, &["<html lang=\"en\">", "Escribir la revisión", "Allergies"]);
     }
 
     async fn a_form_of_another_site_or_session_changes_nothing_here(app: App) {

@@ -52,6 +52,38 @@ both! {
         assert_eq!(stored, [Some(legwork::accounts::tokens::hash(&token))]);
     }
 
+    async fn row_26_pages_behind_the_sign_in_keep_the_language_and_no_others_do(app: App) {
+        app.clinic().await;
+        let visitor = ann(&app).await;
+        let is_spanish = |page: &Reply| page.text.contains("<html lang=\"es\">");
+        assert!(!is_spanish(&visitor.get("/account").await));
+        let chosen = visitor.get("/account?lang=es").await;
+        let cookie = "__Host-lang=es; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=31536000";
+        assert_eq!((is_spanish(chosen.expect(200)), chosen.header("set-cookie")), (true, cookie));
+        for page in ["/account", "/account?lang=es", "/visits", "/sign-in"] {
+            let again = visitor.get(page).await;
+            assert_eq!((is_spanish(&again), again.header("set-cookie")), (true, ""), "{page}");
+        }
+        // The address goes first, and what this service did not set counts for nothing.
+        assert!(!is_spanish(&visitor.get("/account?lang=en").await));
+        assert_eq!(visitor.cookie("__Host-lang").as_deref(), Some("en"));
+        let spoken = [("Accept-Language", "es")];
+        assert!(!is_spanish(&visitor.send(Method::GET, "/account", &[], &spoken).await), "the choice goes before the browser's");
+        visitor.set_cookie("__Host-lang", "es-419");
+        assert!(!is_spanish(&visitor.get("/account").await));
+        visitor.set_cookie("__Host-lang", "es");
+        for path in ["/", "/book", "/appointment", "/docs/", "/v1/locations", "/v1/me"] {
+            let reply = visitor.get(path).await;
+            assert!(!is_spanish(&reply), "{path}: {}", reply.text);
+            let reply = visitor.get(&format!("{path}?lang=es")).await;
+            assert_eq!(reply.header("set-cookie"), "", "{path}");
+        }
+        // The form that ends the session keeps the language of the device.
+        let account = visitor.get("/account").await;
+        visitor.submit(&account, "/sign-out?lang=es", &[]).await.expect(303);
+        assert!(is_spanish(&visitor.get("/sign-in").await));
+    }
+
     async fn row_26_the_api_reads_no_cookie_and_pages_read_no_access_token(app: App) {
         let patient = app.patient("ann").await;
         let visitor = Visitor::signed_in(app.anon(), ANN).await;

@@ -1,6 +1,6 @@
 //! A browser without a script: it keeps cookies, sends the hidden fields of forms, and follows no redirect by itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use reqwest::Method;
@@ -89,6 +89,21 @@ pub fn plain(text: &str) -> String {
     [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#x27;", "'"), ("&#x2f;", "/"), ("&amp;", "&")]
         .iter()
         .fold(text.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain))
+}
+
+/// Fails unless a page is in Spanish, and none of its texts has a common English word. Texts that are marked as English may.
+#[track_caller]
+pub fn in_spanish(page: &Reply) {
+    const ENGLISH: [&str; 24] = [
+        "the", "The", "and", "with", "of", "is", "none", "None", "Day", "Days", "Time", "Times", "Visit", "Visits",
+        "Patient", "Patients", "Status", "Reason", "Show", "Find", "Save", "Today", "Sign", "Signed",
+    ];
+    assert!(page.expect(200).text.contains("<html lang=\"es\">"), "{}: {}", page.request, page.text);
+    let parts = page.text.split('<').filter_map(|part| part.split_once('>'));
+    let shown = parts.filter(|(tag, _)| !tag.contains(" lang=\"en\"")).map(|(_, text)| text);
+    let words: BTreeSet<&str> = shown.flat_map(|text| text.split(|c: char| !c.is_alphanumeric() && c != '_')).collect();
+    let left: Vec<_> = ENGLISH.iter().filter(|word| words.contains(*word)).collect();
+    assert!(left.is_empty(), "{}: {left:?} in {}", page.request, page.text);
 }
 
 /// The hidden fields of a page, each name once.
