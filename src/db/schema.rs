@@ -408,6 +408,7 @@ diesel::table! {
         version -> Integer,
         created_at -> types::Instant,
         updated_at -> types::Instant,
+        zone_scan_due -> Bool,
     }
 }
 

@@ -90,6 +90,7 @@ fn location(tx: &mut Conn, env: &Env, name: &str, address: &str, phone: &str, zo
         version: 1,
         created_at: now,
         updated_at: now,
+        zone_scan_due: false,
     };
     diesel::insert_into(locations::table).values(&location).execute(tx)?;
     Ok(location.id)

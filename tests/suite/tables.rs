@@ -193,11 +193,6 @@ const EXCEPTIONS: &[Exception] = &[
         &["appointments", "patients", "practitioner_identifiers"],
         "A change of hours returns the affected appointments with the patients to call.",
     ),
-    writes(
-        "scheduling",
-        &["appointments"],
-        "After a change of a location's time zone, the promised times of its visits are compared again.",
-    ),
     reads("waitlist", &["locations"], "An offer says in which time zone it is."),
 ];
 

@@ -82,7 +82,8 @@ pub fn verify(
 
 /// Returns the rule that an assertion breaks by itself, whatever client it names. It reveals nothing about clients, so the response may say it.
 pub fn broken_rule(assertion: &str, audiences: &[String], now: Timestamp) -> Option<&'static str> {
-    let Some(header) = jsonwebtoken::decode_header(assertion).ok().filter(|it| KeyAlgorithm::accepted(it.alg).is_some())
+    let Some(header) =
+        jsonwebtoken::decode_header(assertion).ok().filter(|it| KeyAlgorithm::accepted(it.alg).is_some())
     else {
         return Some("The client_assertion must be a JWT that is signed with ES256, ES384, RS256 or RS384.");
     };
@@ -100,7 +101,9 @@ pub fn broken_rule(assertion: &str, audiences: &[String], now: Timestamp) -> Opt
         return Some("The client_assertion has expired. Check the clock of the client.");
     }
     if !is_current(&claims, now.as_seconds()) {
-        return Some("The client_assertion must expire within five minutes, and must not begin later. Check the clock of the client.");
+        return Some(
+            "The client_assertion must expire within five minutes, and must not begin later. Check the clock of the client.",
+        );
     }
     if claims.iss != claims.sub {
         return Some("iss and sub of the client_assertion must be the client's id.");

@@ -1,5 +1,5 @@
 //! Finds the booked visits whose instant does not show the promised time, once for each version of the zone data, and after a change of a
-//! location's zone ([`promised_times`](crate::scheduling::setup::promised_times)).
+//! location's zone (`locations.zone_scan_due`).
 //!
 //! Each appointment has the version with which it was last compared. So an interrupted scan resumes where it stopped, and a visit that an
 //! instance with older data books meanwhile is found by the next run. Without anything to do, a run reads no appointment.
@@ -15,7 +15,7 @@ use crate::db::schema::{appointments, locations};
 use crate::db::{Conn, per_backend};
 use crate::env::Env;
 use crate::error::Result;
-use crate::ids::AppointmentId;
+use crate::ids::{AppointmentId, LocationId};
 use crate::periodic;
 use crate::zones::Zones;
 use crate::zones::recorded::{self, Standing};
@@ -49,6 +49,12 @@ pub async fn scan(env: &Env) -> Result<Scanned> {
         let filled = env.db.write(move |conn| fill(conn, &zones)).await?;
         scanned.promised += filled;
         if filled == 0 {
+            break;
+        }
+    }
+    loop {
+        let now = env.now();
+        if !env.db.write(move |conn| reset(conn, now)).await? {
             break;
         }
     }
@@ -115,6 +121,39 @@ pub fn fill(conn: &mut Conn, zones: &Zones) -> Result<usize> {
         .execute(conn))?;
     }
     Ok(rows.len())
+}
+
+/// Comes before the name of every version of zone data.
+const NOT_COMPARED: &str = "";
+
+/// Marks some visits to come, at a location that has another time zone, as not compared. Without such visits the location is done. Returns
+/// whether there may be more. Each run is a transaction of its own that locks only appointments.
+pub fn reset(conn: &mut Conn, now: Timestamp) -> Result<bool> {
+    let due = locations::table.filter(locations::zone_scan_due).order(locations::id);
+    let due: Option<(LocationId, i32)> = due.select((locations::id, locations::version)).first(conn).optional()?;
+    let Some((location, version)) = due else { return Ok(false) };
+    let to_come = appointments::table
+        .filter(appointments::location_id.eq(location))
+        .filter(appointments::status.eq(AppointmentStatus::Booked))
+        .filter(appointments::starts_at.gt(now))
+        .filter(appointments::zone_checked.ne(NOT_COMPARED))
+        .order((appointments::starts_at, appointments::id))
+        .limit(BATCH)
+        .select(appointments::id);
+    let some: Vec<AppointmentId> = match conn {
+        Conn::Postgres(conn) => to_come.for_no_key_update().load(conn)?,
+        Conn::Sqlite(conn) => to_come.load(conn)?,
+    };
+    if some.is_empty() {
+        // With another version, the zone may be another one again.
+        let done = locations::table.filter(locations::id.eq(location)).filter(locations::version.eq(version));
+        diesel::update(done).set(locations::zone_scan_due.eq(false)).execute(conn)?;
+    } else {
+        diesel::update(appointments::table.filter(appointments::id.eq_any(some)))
+            .set(appointments::zone_checked.eq(NOT_COMPARED))
+            .execute(conn)?;
+    }
+    Ok(true)
 }
 
 /// Compares some booked visits that were compared with other data. Returns how many, and how many of them do not show the promised time.

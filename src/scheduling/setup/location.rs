@@ -37,6 +37,8 @@ pub struct Location {
     pub created_at: Timestamp,
     /// The time of the last change.
     pub updated_at: Timestamp,
+    /// Whether its time zone has changed since its visits were last compared with the local times that patients were told.
+    pub zone_scan_due: bool,
 }
 
 impl Location {

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::location::{self, Location, SlotMinutes, slot_minutes, zone_name};
 use super::visit_type::Lengths;
-use super::{changed, is_whole_number_of_slots, offerings, promised_times};
+use super::{changed, is_whole_number_of_slots, offerings};
 use crate::actor::Action;
 use crate::context::{Anonymous, Context, Once, Tx};
 use crate::db::schema::locations;
@@ -255,6 +255,7 @@ pub async fn create(context: &Context, once: Once, new: NewLocation) -> Result<V
                 version: 1,
                 created_at: tx.now,
                 updated_at: tx.now,
+                zone_scan_due: false,
             };
             values.apply(&mut location)?;
             diesel::insert_into(locations::table).values(&location).execute(tx.conn)?;
@@ -312,17 +313,15 @@ fn store(
         let detail = "must divide the duration and the buffers of every visit type that is offered here";
         return Err(Error::invalid("/slot_minutes", FieldCode::DoesNotFit, detail));
     }
+    let has_other_zone = location.time_zone != before.time_zone;
     location.version += 1;
     location.updated_at = tx.now;
+    // `appointments::zone_changes::scanning` compares the visits after the commit: a change of plans locks slots, and moves lock them last.
+    location.zone_scan_due |= has_other_zone;
     diesel::update(locations::table.find(id)).set(&location).execute(tx.conn)?;
-    let has_other_zone = location.time_zone != before.time_zone;
     let mut affected = Vec::new();
     if has_other_slots || has_other_zone {
         affected = publishing::publish_location(tx, id, &[])?;
-    }
-    if has_other_zone {
-        // After publishing, which waits for the bookings in progress.
-        promised_times::compare_again(tx.conn, id, tx.now)?;
     }
     Ok((location, affected::load(tx, &affected)?))
 }

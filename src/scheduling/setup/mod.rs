@@ -6,7 +6,6 @@ pub mod locations;
 pub mod offerings;
 pub mod practitioner;
 pub mod practitioners;
-mod promised_times;
 pub mod resource;
 pub mod resources;
 pub mod visit_type;
