@@ -18,7 +18,7 @@ use crate::db;
 use crate::env::Env;
 use crate::http::Endpoints;
 use crate::http::connections::Connections;
-use crate::http::fallback::{Routes, fallback};
+use crate::http::fallback::Routes;
 use crate::http::input::BODY_LIMIT;
 use crate::http::limits::Limiter;
 use crate::http::listener::{self, HEADROOM, ServeOptions};
@@ -122,7 +122,7 @@ impl Server {
                 .configure(|served| routes(&mut Endpoints::served(served)))
                 .configure(crate::web::routes)
                 .service(web::resource("/openapi.json").get(openapi::serve))
-                .default_service(web::to(fallback))
+                .default_service(web::to(crate::web::nowhere))
         };
         check_open_files(settings, threads);
         let metrics = Arc::clone(&env.metrics);

@@ -25,6 +25,7 @@ mod home;
 mod intake;
 mod language;
 mod member;
+mod nowhere;
 mod problems;
 mod reminders;
 #[cfg(test)]
@@ -44,6 +45,7 @@ use text::Language;
 
 pub use self::docs::Docs;
 use self::language::language;
+pub use self::nowhere::nowhere;
 pub use self::trouble::explain;
 use crate::config::Settings;
 use crate::db::Conn;

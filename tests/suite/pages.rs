@@ -442,6 +442,14 @@ fn the_root_path_is_a_home_page_for_browsers_and_a_404_for_api_clients() {
         }
         let refused = app.anon().post_empty("/").await;
         assert_eq!((refused.status, refused.header("allow")), (405, "GET, HEAD"));
+        // An address that leads nowhere: a page for browsers, and the problem for other clients.
+        let browser = [("Accept", "text/html,application/xhtml+xml,*/*;q=0.8"), ("Accept-Language", "es")];
+        for (path, first) in [("/nowhere", "href=\"./?lang=es\""), ("/appointments/old", "href=\".././?lang=es\"")] {
+            app.anon().get(path).await.problem(404, "not_found");
+            let page = app.anon().get_with(path, &browser).await.expect(404).text.replace("&#x2f;", "/");
+            assert!(page.contains("No lo encontramos") && page.contains(first), "{page}");
+        }
+        app.anon().get_with("/v1/nowhere", &browser).await.problem(404, "not_found");
         let app = app.restart(&["--patient-app-url", "https://my.clinic.example/"]);
         let text = app.anon().get("/").await.text.replace("&#x2f;", "/");
         assert!(text.contains("<a href=\"https://my.clinic.example/\">"), "{text}");

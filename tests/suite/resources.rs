@@ -233,6 +233,14 @@ both! {
         };
         let refused = post_booking(&desk, wish(&chairs.visit, &people[1])).await;
         assert_eq!(refused.problem(409, "slot_taken")["resource_id"], json!(chairs.resource));
+        // Nor is such a time offered for overbooking.
+        let mut shared = Vec::new();
+        for visit in [&chairs.visit, &clinic.check] {
+            let query = format!("visit_type_id={visit}&practitioner_id={doctor}&date=2026-03-03");
+            shared.push(desk.get(&format!("/v1/slots/taken?{query}")).await.items().iter().map(|slot| id(slot).to_owned()).collect::<Vec<_>>());
+        }
+        assert_eq!(shared[0], Vec::<String>::new());
+        assert!(shared[1].iter().any(|slot| slot == id(&slots[4])), "{shared:?}");
         assert_eq!(post_booking(&desk, wish(&clinic.check, &people[2])).await.expect(201).body["overbooked"], true);
     }
 

@@ -59,7 +59,14 @@ fn load(tx: &mut Tx, params: TakenParams) -> Result<Vec<SlotView>> {
     let around = of_practitioner(tx.conn, practitioner_id, (from.minus(LONGEST), to.plus(LONGEST)))?;
     let zone = |slot: &Slot| visit.zones.get(&slot.location_id).cloned().unwrap_or(TimeZone::UTC);
     let is_of_day = |slot: &&Slot| slot.ends_at > tx.now && slot.starts_at.in_zone(&zone(slot)).date() == day;
-    let taken = around.iter().filter(is_of_day).filter(|slot| is_shareable(&around, slot, &visit, tx.now));
+    let units = visit.units_between(tx.conn, (from.minus(LONGEST), to.plus(LONGEST)), tx.now)?;
+    // Overbooking does not share a room or a device.
+    let has_units = |slot: &&Slot| {
+        let time = visit.length.starting(slot.starts_at);
+        units.as_ref().is_none_or(|units| units.choose(slot.location_id, time).is_ok())
+    };
+    let taken =
+        around.iter().filter(is_of_day).filter(|slot| is_shareable(&around, slot, &visit, tx.now)).filter(has_units);
     let shown = |slot: &Slot| SlotView {
         id: slot.id,
         practitioner_id,
@@ -97,8 +104,8 @@ fn is_shareable(around: &[Slot], first: &Slot, visit: &Offering, now: Timestamp)
 /// List the slots that overbooking can take
 ///
 /// Staff only. Returns the slots of a practitioner's day in which a visit of this kind would share the time of other visits, earliest first.
-/// Free slots are not among them (`GET /v1/slots`), nor are blocked and held ones. Booking one needs `overbook` with a reason. The
-/// resources that the visit needs may be taken, and the patient may be busy.
+/// Free slots are not among them (`GET /v1/slots`), nor are blocked and held ones, nor those at which a room or device that the visit needs
+/// is taken. Booking one needs `overbook` with a reason. The patient may be busy.
 #[utoipa::path(
     tag = "slots",
     operation_id = "list_taken_slots",

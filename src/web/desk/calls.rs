@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse};
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 use rls::form_dsl::Bilingual;
 use serde_json::json;
 use text::Language;
+use url::form_urlencoded::Serializer;
 
+use super::super::form_post::Sent;
 use super::super::language::both;
 use super::clinic::Clinic;
 use super::{Member, MemberForm, refuse, visit};
@@ -22,13 +24,17 @@ use crate::messages::model::MessageKind;
 use crate::messages::view::MessageView;
 use crate::messages::{completing, listing, resending};
 
-/// Shows the calls and the failed mails.
-pub(super) async fn show(member: Member) -> Result<HttpResponse> {
-    let calls = messages(&member, "status=to_phone&sort=created_at&limit=100").await?;
-    let failed = messages(&member, "status=failed&limit=50").await?;
+/// Shows the calls and the failed mails. The query has the cursors of the lists that are not shown from their beginning.
+pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpResponse> {
+    let asked = Sent::read(request.query_string().as_bytes());
+    let (calls, more_calls) =
+        messages(&member, "status=to_phone&sort=created_at&limit=100", asked.first("calls")).await?;
+    let (failed, more_failed) = messages(&member, "status=failed&limit=50", asked.first("mails")).await?;
     let (visits, more_visits) = visits(&member).await?;
     let values = context! {
         visits => visits, more_visits => more_visits,
+        more_calls => more_calls.map(|next| part(&next, asked.first("mails"))),
+        more_failed => more_failed.map(|next| part(asked.first("calls"), &next)),
         calls => together(calls).into_iter().map(|calls| Value::from(Serde(&calls))).collect::<Vec<_>>(),
         failed => failed.iter().map(|mail| mail_of(mail, member.language)).collect::<Vec<_>>(),
         form_key => member.form_key(),
@@ -47,10 +53,23 @@ async fn visits(member: &Member) -> Result<(Vec<Value>, bool)> {
     Ok((shown, found.next_cursor.is_some()))
 }
 
-async fn messages(member: &Member, query: &str) -> Result<Vec<MessageView>> {
+/// The query of the page with other parts of the lists.
+fn part(calls: &str, mails: &str) -> String {
+    let cursors = [("calls", calls), ("mails", mails)].into_iter().filter(|(_, cursor)| !cursor.is_empty());
+    Serializer::new(String::new()).extend_pairs(cursors).finish()
+}
+
+/// Loads messages from a cursor on, with the cursor of the next ones.
+async fn messages(member: &Member, query: &str, cursor: &str) -> Result<(Vec<MessageView>, Option<String>)> {
     const OPERATION: &str = "list_messages";
-    let (filter, page) = (member.parameters(OPERATION, query)?, member.parameters(OPERATION, query)?);
-    Ok(listing::list(&member.context, filter, page).await?.items)
+    let mut query = Serializer::new(query.to_owned());
+    if !cursor.is_empty() {
+        query.append_pair("cursor", cursor);
+    }
+    let query = query.finish();
+    let (filter, page) = (member.parameters(OPERATION, &query)?, member.parameters(OPERATION, &query)?);
+    let found = listing::list(&member.context, filter, page).await?;
+    Ok((found.items, found.next_cursor))
 }
 
 /// A mail that could not be sent.
@@ -138,6 +157,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         }
     };
     let page = |calls: Vec<Vec<Value>>, failed: Vec<Value>| {
+        let more = failed.first().map(|_| "calls=x");
         let member = super::super::member::example(true);
         let visit = |all: bool| {
             let patient = all.then(|| super::day::example_patient(!calls.is_empty()));
@@ -147,11 +167,21 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         let values = context! {
             root => "../", member => member, visits => visits, more_visits => !calls.is_empty(), calls => calls, failed => failed, form_key => "k",
         };
-        ("desk-calls", values)
+        ("desk-calls", context! { more_calls => more, more_failed => more, ..values })
     };
     vec![
         page(vec![vec![call(true), call(true)], vec![call(false)]], vec![call(true), call(false)]),
         page(vec![], vec![call(true)]),
         page(vec![], vec![]),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_goes_on_while_the_other_one_stays() {
+        assert_eq!([part("a", ""), part("a", "b+"), part("", "b")], ["calls=a", "calls=a&mails=b%2B", "mails=b"]);
+    }
 }

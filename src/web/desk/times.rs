@@ -84,7 +84,10 @@ async fn values(member: &Member, clinic: &Clinic, search: &Search, date: &str) -
     let days = if has_kind { with_times(&visitor, search, first).await? } else { Vec::new() };
     // Without a date, the first day that has times.
     let day = days.first().filter(|_| date.is_empty()).map_or(first, |(day, _)| *day);
-    let slots = if has_kind { time_pages::slots_of(&visitor, search, &day.to_string()).await? } else { Vec::new() };
+    let mut slots = if has_kind { time_pages::slots_of(&visitor, search, &day.to_string()).await? } else { Vec::new() };
+    // Places in other time zones would mix up the times of the day.
+    let place_of = |id| clinic.locations.iter().position(|place| place.id == id);
+    slots.sort_by_key(|slot| (place_of(slot.location_id), slot.starts_at));
     let taken = if has_kind { taken_slots(member, search, day).await? } else { Vec::new() };
     let link = |day: Day| search.query(&[("date", &day.to_string())]);
     let label = |day: Day| Moment::of_day(day, member.language).day();
@@ -157,6 +160,6 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         ("desk-times", values)
     };
     let (name, values) = page(true, false);
-    let anyone = context! { taken => Vec::<Value>::new(), practitioner => "", ..values };
+    let anyone = context! { taken => Vec::<Value>::new(), practitioner => "", location => "", ..values };
     vec![page(true, true), page(false, true), page(true, false), page(false, false), (name, anyone)]
 }

@@ -1,11 +1,13 @@
 //! The waitlist: the times that are offered now, and who waits for which visit. The desk enters an answer on the telephone.
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse};
 use jiff::tz::TimeZone;
 use minijinja::{Value, context};
 use text::Language;
+use url::form_urlencoded::Serializer;
 
+use super::super::form_post::Sent;
 use super::super::language::both;
 use super::clinic::Clinic;
 use super::day::{clock, from_to, in_short};
@@ -25,37 +27,70 @@ use crate::waitlist::{by_hand, changing, claiming, listing, offer_listing};
 const PAGE: &str = "desk/waitlist";
 /// The most entries of each urgency, and the most offers.
 const MOST: &str = "limit=100";
+/// The name of the cursor of the offers. Those of the entries have the names of the urgencies.
+const OFFERS: &str = "offers";
 
 /// Shows the open offers, then those who wait: the urgent ones first, and those who wait longest.
-pub(super) async fn show(member: Member) -> Result<HttpResponse> {
+/// The query has the cursors of the lists that go on. A list without one is shown on the first page only.
+pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpResponse> {
+    let asked = Sent::read(request.query_string().as_bytes());
+    let urgencies = [WaitlistUrgency::Urgent, WaitlistUrgency::Soon, WaitlistUrgency::Routine];
+    let mut names = urgencies.iter().map(|urgency| urgency.as_str()).chain([OFFERS]);
+    let is_first = names.all(|name| asked.first(name).is_empty());
+    let is_shown = |name: &str| is_first || !asked.first(name).is_empty();
     let clinic = Clinic::read(&member).await?;
-    let offers: Vec<Value> = offers(&member).await?.iter().map(|one| offer(one, &clinic, &member)).collect();
-    let mut waiting = Vec::new();
-    for urgency in [WaitlistUrgency::Urgent, WaitlistUrgency::Soon, WaitlistUrgency::Routine] {
-        let zone = clinic.locations.first().map_or(TimeZone::UTC, |one| member.zone(&one.time_zone));
-        let found = entries(&member, urgency).await?;
-        waiting.extend(found.iter().map(|one| entry(one, &clinic, &zone, member.language)));
+    let mut more = Serializer::new(String::new());
+    let mut offered = Vec::new();
+    if is_shown(OFFERS) {
+        let (found, next) = offers(&member, asked.first(OFFERS)).await?;
+        offered.extend(found.iter().map(|one| offer(one, &clinic, &member)));
+        more.extend_pairs(next.map(|next| (OFFERS, next)));
     }
-    let values = context! { offers => offers, waiting => waiting, form_key => member.form_key() };
+    let mut waiting = Vec::new();
+    for urgency in urgencies.into_iter().filter(|urgency| is_shown(urgency.as_str())) {
+        let zone = clinic.locations.first().map_or(TimeZone::UTC, |one| member.zone(&one.time_zone));
+        let (found, next) = entries(&member, urgency, asked.first(urgency.as_str())).await?;
+        waiting.extend(found.iter().map(|one| entry(one, &clinic, &zone, member.language)));
+        more.extend_pairs(next.map(|next| (urgency.as_str(), next)));
+    }
+    let values =
+        context! { offers => offered, waiting => waiting, more => more.finish(), form_key => member.form_key() };
     member.answer("desk-waitlist", StatusCode::OK, values).await
 }
 
-async fn offers(member: &Member) -> Result<Vec<ListedWaitlistOffer>> {
+/// Loads the open offers from a cursor on, with the cursor of the next ones.
+async fn offers(member: &Member, cursor: &str) -> Result<(Vec<ListedWaitlistOffer>, Option<String>)> {
     const OPERATION: &str = "list_waitlist_offers";
-    let query = format!("status=offered&{MOST}");
+    let query = from(cursor, format!("status=offered&{MOST}"));
     let (filter, page) = (member.parameters(OPERATION, &query)?, member.parameters(OPERATION, &query)?);
-    let mut found = offer_listing::list(&member.context, filter, page).await?.items;
+    let listed = offer_listing::list(&member.context, filter, page).await?;
+    let (mut found, next) = (listed.items, listed.next_cursor);
     // One whose time to answer is over has lapsed, although the service has not ended it yet.
     let now = member.context.env.now();
     found.retain(|one| one.offer.expires_at > now);
-    Ok(found)
+    Ok((found, next))
 }
 
-async fn entries(member: &Member, urgency: WaitlistUrgency) -> Result<Vec<ListedWaitlistEntry>> {
+/// Loads those who wait with an urgency from a cursor on, with the cursor of the next ones.
+async fn entries(
+    member: &Member,
+    urgency: WaitlistUrgency,
+    cursor: &str,
+) -> Result<(Vec<ListedWaitlistEntry>, Option<String>)> {
     const OPERATION: &str = "list_waitlist_entries";
-    let query = format!("status=waiting&urgency={}&{MOST}", urgency.as_str());
+    let query = from(cursor, format!("status=waiting&urgency={}&{MOST}", urgency.as_str()));
     let (filter, page) = (member.parameters(OPERATION, &query)?, member.parameters(OPERATION, &query)?);
-    Ok(listing::list(&member.context, filter, page).await?.items)
+    let listed = listing::list(&member.context, filter, page).await?;
+    Ok((listed.items, listed.next_cursor))
+}
+
+/// A query from a cursor on, if there is one.
+fn from(cursor: &str, query: String) -> String {
+    let mut query = Serializer::new(query);
+    if !cursor.is_empty() {
+        query.append_pair("cursor", cursor);
+    }
+    query.finish()
 }
 
 fn offer(one: &ListedWaitlistOffer, clinic: &Clinic, member: &Member) -> Value {
@@ -173,8 +208,8 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
     };
     let page = |offers: Vec<Value>, waiting: Vec<Value>| {
         let member = super::super::member::example(true);
-        let values =
-            context! { root => "../", member => member, offers => offers, waiting => waiting, form_key => "k" };
+        let more = if waiting.is_empty() { "" } else { "urgent=x" };
+        let values = context! { root => "../", member => member, offers => offers, waiting => waiting, more => more, form_key => "k" };
         ("desk-waitlist", values)
     };
     vec![
