@@ -128,7 +128,7 @@ pub(super) async fn delete(form: MemberForm, PathId(id): PathId<ExceptionId>) ->
 
 #[cfg(test)]
 pub(super) fn examples(language: Language) -> Vec<(&'static str, Value)> {
-    let clinic = Clinic { locations: vec![], practitioners: vec![], visit_types: vec![] };
+    let clinic = Clinic::default();
     let form = form(&clinic, language);
     let row = |all: bool| {
         context! { id => "1", is_time_off => all, reason => all.then_some("<b>Ill"), when => "Monday", place => all.then_some("Elm") }

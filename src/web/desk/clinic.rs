@@ -13,6 +13,7 @@ use crate::scheduling::setup::visit_types::{self, VisitTypeView};
 /// The most entries of each list.
 const MOST: &str = "limit=100";
 
+#[derive(Default)]
 pub(in crate::web) struct Clinic {
     pub locations: Vec<LocationView>,
     pub practitioners: Vec<PractitionerView>,
@@ -31,8 +32,7 @@ impl Clinic {
         let practitioners = practitioners::list(&public, actor(), everyone, page("list_practitioners")?).await?.items;
         let kinds = member.parameters("list_visit_types", "")?;
         let visit_types = visit_types::list(&public, actor(), kinds, page("list_visit_types")?).await?.items;
-        let (other_practitioners, other_visit_types) = (Vec::new(), Vec::new());
-        Ok(Self { locations, practitioners, visit_types, other_practitioners, other_visit_types })
+        Ok(Self { locations, practitioners, visit_types, ..Self::default() })
     }
 
     /// Reads the names of the practitioners and kinds of visit that the lists do not have.

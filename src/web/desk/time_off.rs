@@ -175,7 +175,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         let values = context! {
             root => "../../", member => member(), id => "1", practitioner => "Dr. <b>Osei", when => "Monday", reason => moved.map(|_| "Ill"),
             total => if not_moved > 0 { 120 } else { visits.len() }, visits => visits, moved => moved, not_moved => not_moved, form_key => "k",
-            why => ["series_gap", "slot_taken", "patient_busy", "stale", "not_found"].iter().take(not_moved).collect::<Vec<_>>(),
+            why => ["series_gap", "slot_taken", "patient_busy", "stale", "not_found"].into_iter().take(not_moved).collect::<Vec<_>>(),
         };
         ("desk-affected", values)
     };
