@@ -381,7 +381,8 @@ both! {
         let signed_in = visitor.post("/sign-in", &[("email", "admin@clinic.example"), ("password", PASSWORD)]).await;
         assert_eq!(signed_in.expect(303).header("location"), "admin?lang=en");
         for page in pages(&clinic) {
-            let reply = visitor.send(Method::GET, &page, &[], &[("Accept-Encoding", "gzip, br")]).await;
+            let english = format!("{page}?lang=en");
+            let reply = visitor.send(Method::GET, &english, &[], &[("Accept-Encoding", "gzip, br")]).await;
             assert!(reply.expect(200).headers.get("content-encoding").is_none(), "{page}");
             assert_eq!(reply.header("cache-control"), "no-store", "{page}");
             assert!(reply.header("content-security-policy").contains("default-src 'none'"), "{page}");
@@ -401,7 +402,7 @@ both! {
         for page in [
             "/admin/setup", "/admin/locations", "/admin/locations/new", "/admin/visit-types", "/admin/visit-types/new", "/admin/practitioners", &practitioner,
             &format!("{practitioner}/hours"), &format!("{practitioner}/time-off"), "/admin/resources", "/admin/staff", "/admin/staff/new", "/admin/documents",
-            "/admin/clients", "/admin/webhooks", "/admin/audit", "/admin/utilisation", "/admin/health", "/desk",
+            "/admin/clients", "/admin/clients/new", "/admin/webhooks", "/admin/webhooks/new", "/admin/audit", "/admin/utilisation", "/admin/health", "/desk",
         ] {
             in_spanish(&visitor.get(page).await);
         }

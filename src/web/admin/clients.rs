@@ -51,7 +51,7 @@ fn form(member: &Member, is_new: bool) -> Form {
     // The descriptions of the API are in English.
     let scopes = Scope::ALL
         .iter()
-        .map(|scope| Choice::new(scope.as_str(), format!("{} ({})", scope.as_str(), scope.description())));
+        .map(|scope| Choice::new(scope.as_str(), format!("{} ({})", scope.as_str(), scope.description())).in_english());
     Form::new(&fields, member.language).with("role", roles.collect()).with("scopes", scopes.collect())
 }
 

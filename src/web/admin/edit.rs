@@ -143,7 +143,7 @@ pub(super) fn examples(language: text::Language) -> Vec<(&'static str, Value)> {
         Field::new("places", Kind::Several, "Places", "Lugares").hint("Any.", "Varios."),
         Field::new("types", Kind::Several, "Types", "Tipos").optional(),
     ];
-    let choices = || vec![Choice::new(1, "<b>Elm"), Choice::new(2, "Oak")];
+    let choices = || vec![Choice::new(1, "<b>Elm"), Choice::new(2, "Oak").in_english()];
     let form = ["zone", "role", "notice", "places", "types"]
         .into_iter()
         .fold(Form::new(&fields, language), |form, name| form.with(name, choices()));

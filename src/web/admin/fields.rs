@@ -106,11 +106,18 @@ impl Field {
 pub(super) struct Choice {
     pub value: String,
     pub label: String,
+    /// Whether the label is a text of the API.
+    is_english: bool,
 }
 
 impl Choice {
     pub fn new(value: impl ToString, label: impl Into<String>) -> Self {
-        Self { value: value.to_string(), label: label.into() }
+        Self { value: value.to_string(), label: label.into(), is_english: false }
+    }
+
+    /// Marks the label as English in both languages.
+    pub fn in_english(self) -> Self {
+        Self { is_english: true, ..self }
     }
 }
 
@@ -275,7 +282,7 @@ impl Form {
         let is_about = |error: &&FieldError| self.field_of(error).is_some_and(|other| other.name == field.name);
         let error = draft.errors.iter().find(is_about).map(|error| self.mistake(error, Some(field)));
         let option = |choice: &Choice| {
-            context! { value => choice.value.as_str(), label => choice.label.as_str(), chosen => typed.contains(&choice.value) }
+            context! { value => choice.value.as_str(), label => choice.label.as_str(), is_english => choice.is_english, chosen => typed.contains(&choice.value) }
         };
         let (shape, kind) = match field.kind {
             Kind::Line => ("line", "text"),
