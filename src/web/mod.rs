@@ -62,6 +62,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("member.html", include_str!("html/member.html")),
     ("staff-language.html", include_str!("html/staff-language.html")),
     ("staff-status.html", include_str!("html/staff-status.html")),
+    ("most.html", include_str!("html/most.html")),
     ("errors.html", include_str!("html/errors.html")),
     ("mailbox.html", include_str!("html/mailbox.html")),
     ("verify-email.html", include_str!("html/verify-email.html")),

@@ -102,7 +102,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
             phone => all.then_some("(212) 555-0100"), dial => "+12125550100", email => all.then_some("ann@example.org"),
             email_confirmed => !active, refused => all, language => if all { "es" } else { "en" }, interpreter => all, reminders => !all,
             no_shows => usize::from(all), late => usize::from(all), consents => if all { vec!["treatment"] } else { vec![] },
-            active => active, replaced_by => replaced.then_some("2"), upcoming => visits.clone(), past => visits,
+            active => active, replaced_by => replaced.then_some("2"), upcoming => visits.clone(), past => if all { [visits.as_slice(); 10].concat() } else { visits },
             duplicates => if all { vec![duplicate("certain"), duplicate("probable"), context! { given_name => Value::from(()), ..duplicate("possible") }] } else { vec![] },
         };
         ("desk-patient", values)
