@@ -42,7 +42,7 @@ pub struct NotBooked {
 /// The outcome of the verification of an address.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({
-    "password_token": "Yq1m3zJ0kU0cQyB3cY7M4gT7o3Vb0C2fT5q8mZb1yE8",
+    "password_token": "Yq1m3zJ0kU0cQyB3cY7M4gT7o3Vb0C2fT5q8mZb1yE8", "email": "ann@example.org",
     "appointment": {
         "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55",
         "patient_id": "0199d0c2-1f00-7aaa-8000-000000000001",
@@ -60,6 +60,10 @@ pub struct VerifiedEmail {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(super) password_token: Option<String>,
+    /// The verified address, with which the account signs in. Set beside `password_token`, so that a password manager can store both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, max_length = 254)]
+    pub(super) email: Option<String>,
     /// The appointment that the link booked, or had booked before.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]

@@ -41,7 +41,7 @@ pub(super) async fn follow_again(
     };
     context.change(move |tx| note(tx, &noted)).await?;
     let not_booked = NotBooked::new(context, conflict, &wanted).await;
-    Ok(VerifiedEmail { password_token: None, appointment: None, not_booked: Some(not_booked) })
+    Ok(VerifiedEmail { password_token: None, email: None, appointment: None, not_booked: Some(not_booked) })
 }
 
 /// The used token and the visit that it shows or books.
@@ -67,7 +67,9 @@ async fn booked(
     otherwise: Error,
 ) -> Result<VerifiedEmail> {
     match context.change(move |tx| show_or_book(tx, &token, slot)).await {
-        Ok(booked) => Ok(VerifiedEmail { password_token: None, appointment: Some(booked), not_booked: None }),
+        Ok(booked) => {
+            Ok(VerifiedEmail { password_token: None, email: None, appointment: Some(booked), not_booked: None })
+        }
         Err(Error::NotFound) => Err(otherwise),
         Err(error) => Err(error),
     }

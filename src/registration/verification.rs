@@ -128,18 +128,20 @@ async fn follow(context: &Context<Anonymous>, link: Link) -> Result<Option<Verif
         let missed = Link { is_missed: true, ..link.clone() };
         followed = context.change(move |tx| missed.follow(tx)).await;
     }
-    let (password_token, appointment) = match followed {
+    let (first_password, appointment) = match followed {
         Ok(followed) => followed,
         // Another click was faster.
         Err(error) => return followed_link::follow_again(context, link.token, None, error).await.map(Some),
     };
-    let is_all_done = password_token.is_none() && appointment.is_none() && not_booked.is_none();
-    Ok((!is_all_done).then_some(VerifiedEmail { password_token, appointment, not_booked }))
+    let is_all_done = first_password.is_none() && appointment.is_none() && not_booked.is_none();
+    let (password_token, email) = first_password.unzip();
+    Ok((!is_all_done).then_some(VerifiedEmail { password_token, email, appointment, not_booked }))
 }
 
 impl Link {
-    /// Uses up the link. Returns a token to set the account's password with, if the account has none, and the booked visit.
-    fn follow(&self, tx: &mut Tx<Anonymous>) -> Result<(Option<String>, Option<AppointmentView>)> {
+    /// Uses up the link. Returns a token to set the account's password with and the account's address, if the account has no password,
+    /// and the booked visit.
+    fn follow(&self, tx: &mut Tx<Anonymous>) -> Result<(Option<(String, String)>, Option<AppointmentView>)> {
         // The lock comes first, so that only one of several links of the address is followed.
         store::lock(tx.conn, self.user)?;
         let user = one_time::consume(tx.conn, &self.token, &[Purpose::VerifyEmail], tx.now)?.user;
@@ -157,11 +159,11 @@ impl Link {
             });
         }
         one_time::set_visit(tx.conn, tx.env, self.id, state.as_ref())?;
-        let password_token = match user.password_hash {
+        let first_password = match user.password_hash {
             Some(_) => None,
-            None => Some(one_time::issue(tx.conn, tx.env, user.id, Purpose::FirstPassword)?),
+            None => Some((one_time::issue(tx.conn, tx.env, user.id, Purpose::FirstPassword)?, user.email)),
         };
-        Ok((password_token, appointment))
+        Ok((first_password, appointment))
     }
 
     /// Verifies the account's address. A registration that waited in the link replaces the stored one; its record is returned.

@@ -196,6 +196,7 @@ async fn answer(env: web::Data<Env>, request: HttpRequest, name: &'static str) -
 /// The values of a page that its script fills in.
 fn empty(name: &str, language: Language) -> Value {
     match name {
+        verification::NAME => verification::empty(),
         follow_up::NAME => follow_up::empty_form(language),
         waitlist_offer::NAME => waitlist_offer::empty(),
         _ => context! {},

@@ -119,6 +119,14 @@
     };
   };
 
+  /** Leads from the sign-in to the questions before a visit, if there is one. */
+  function leadTo(visit) {
+    for (const part of all('[data-part="visit"]')) part.hidden = !visit;
+    if (!visit) return;
+    const next = `visits/${encodeURIComponent(visit)}/history`;
+    for (const link of all("a[data-next]")) link.href = `sign-in?next=${next}&lang=${lang}`;
+  }
+
   /** The token of the link that verified the address. It books another time if its own was missed. */
   let followed = "";
 
@@ -140,6 +148,9 @@
         if (answer.password_token) remember(`#password-token=${answer.password_token}`);
         else if (!answer.appointment) forget();
         for (const part of all('[data-part="no-password"]')) part.hidden = !answer.password_token;
+        for (const part of all('[data-part="has-password"]')) part.hidden = !!answer.password_token;
+        // For password managers.
+        for (const field of all("[data-address]")) field.value = answer.email ?? "";
         if (answer.appointment) await tellBooked(answer.appointment);
         if (answer.not_booked) await tellMissed(answer.not_booked.next_free);
         show(answer.appointment ? "booked" : answer.not_booked ? "missed" : answer.password_token ? "password" : "done");
@@ -293,21 +304,32 @@
       }
     }
   }
-  /** Reads a location; null if it cannot be read now. */
-  async function locationOf({ location_id }) {
+  /** Reads a public object; null if it cannot be read now. */
+  async function read(path) {
     try {
-      const response = await fetch(`v1/locations/${location_id}`, { credentials: "omit", signal: AbortSignal.timeout(5000) });
+      const response = await fetch(`v1/${path}`, { credentials: "omit", signal: AbortSignal.timeout(5000) });
       return response.ok ? await response.json() : null;
     } catch {
       return null;
     }
   }
 
+  const locationOf = ({ location_id }) => read(`locations/${location_id}`);
+
   // A visit that the verification of an address booked, or could not book.
   async function tellBooked(appointment) {
     fill({ ...whenOf(appointment), confirmation_code: appointment.confirmation_code });
-    const place = await locationOf(appointment);
-    for (const part of all('[data-part="place"]')) part.hidden = !place;
+    // A page that is reloaded before the password is set still leads to the visit.
+    if (passwordToken()) remember(`#password-token=${passwordToken()}&visit=${appointment.id}`);
+    leadTo(appointment.id);
+    const [place, kind, practitioner] = await Promise.all([
+      locationOf(appointment), read(`visit-types/${appointment.visit_type_id}`), read(`practitioners/${appointment.practitioner_id}`),
+    ]);
+    for (const [name, known] of Object.entries({ place, kind, practitioner })) {
+      for (const part of all(`[data-part="${name}"]`)) part.hidden = !known;
+    }
+    if (kind) fill({ visit: (lang === "es" && kind.public_name_es) || kind.public_name });
+    if (practitioner) fill({ practitioner: practitioner.name });
     if (place) fill({ location: place.name, address: place.address, phone: place.phone_display }, place.phone);
   }
 
@@ -508,7 +530,10 @@
   addEventListener("hashchange", () => { follow(); begin(); });
 
   function begin() {
-    if (passwordToken() && one('[data-state="password"]')) show("password", true);
+    if (passwordToken() && one('[data-state="password"]')) {
+      leadTo(fragment("visit"));
+      show("password", true);
+    }
     // A page on which a link can be requested works without a token.
     else if (!token()) show(one('[data-state="start"]') ? "start" : "gone", true);
     else if (viewers[page]) viewers[page](true);

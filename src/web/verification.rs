@@ -6,10 +6,13 @@ use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::tz::TimeZone;
 use minijinja::{Value, context};
+use rls::FormName;
 use serde_json::json;
 use text::Language;
 
+use super::book::visit_name;
 use super::form_post::{Sent, require_own};
+use super::intake::minutes_of;
 use super::{language, page};
 use crate::accounts::Keys;
 use crate::accounts::origin::Origin;
@@ -21,13 +24,18 @@ use crate::http::input;
 use crate::messages::times::Moment;
 use crate::registration::booking::VerifiedEmail;
 use crate::registration::verification;
-use crate::scheduling::setup::locations;
+use crate::scheduling::setup::{locations, practitioners, visit_types};
 use crate::scheduling::slots::free::SlotView;
 
 /// The page, whose script follows the link by itself.
 pub(super) const NAME: &str = "verify-email";
 /// The template of the answers.
 const ANSWER: &str = "verified";
+
+/// The values of the page whose script follows the link: how long the questions before a visit take.
+pub(super) fn empty() -> Value {
+    context! { minutes => minutes_of(FormName::History) }
+}
 
 /// The token in what was pasted: the link, the rest of it, or the token alone.
 fn token(pasted: &str) -> &str {
@@ -66,7 +74,7 @@ pub(super) async fn follow(
         Err(Error::Conflict(_)) => (StatusCode::CONFLICT, context! { step => "gone" }),
         Err(other) => return Err(other),
     };
-    page(&context.env, ANSWER, language, status, context! { token => token, ..values }).await
+    page(&context.env, ANSWER, language, status, context! { token => token, ..context! { ..values, ..empty() } }).await
 }
 
 async fn outcome(context: &Context<Anonymous>, language: Language, verified: &VerifiedEmail) -> Result<Value> {
@@ -86,7 +94,12 @@ async fn booked(context: &Context<Anonymous>, language: Language, visit: &Appoin
     let zone = context.env.config.zones.get(&visit.time_zone).unwrap_or(TimeZone::UTC);
     let moment = |at| Moment::new(at, &zone, language);
     let place = locations::read(context, visit.location_id).await?.object;
+    let kind = visit_types::read(context, visit.visit_type_id).await?.object;
+    let practitioner = practitioners::read(context, None, visit.practitioner_id).await?.object;
     Ok(context! {
+        id => visit.id.to_string(),
+        visit => visit_name(language, &kind),
+        practitioner => practitioner.name,
         when => moment(visit.starts_at).date(),
         time => format!("{} – {}", moment(visit.starts_at).time(), moment(visit.ends_at).time_here()),
         location => place.name,
@@ -99,11 +112,11 @@ async fn booked(context: &Context<Anonymous>, language: Language, visit: &Appoin
 #[cfg(test)]
 pub(super) fn examples() -> Vec<(&'static str, Value)> {
     let visit = context! {
-        when => "Monday, March 9, 2026", time => "9:30 AM – 10:30 AM (EDT)", location => "Elm", address => "12 Elm St", code => "K7MP-3XWD",
+        id => "1", visit => "First visit", practitioner => "Dr. Osei", when => "Monday, March 9, 2026", time => "9:30 AM – 10:30 AM (EDT)", location => "Elm", address => "12 Elm St", code => "K7MP-3XWD",
     };
     let times = |times: Vec<Value>| context! { step => "missed", token => "t", times => times };
     vec![
-        (ANSWER, context! { step => "booked", token => "t", visit => visit }),
+        (ANSWER, context! { step => "booked", token => "t", visit => visit, ..empty() }),
         (ANSWER, times(vec![context! { id => "1", when => "Monday" }])),
         (ANSWER, times(vec![])),
         (ANSWER, context! { step => "done", token => "t" }),

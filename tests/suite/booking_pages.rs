@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::browser::{Browser, on_a_phone};
+use crate::support::browser::{Browser, ENTER, on_a_phone};
 use crate::support::{App, Client, Reply, both};
 
 /// The English text, or the Spanish one.
@@ -29,7 +29,7 @@ async fn choose_a_time(app: &App, phone: &Browser, lang: &str) {
     phone.expect_accessible().await;
     phone.press(say(lang, "Choose a day: New patient", "Elegir un día: New patient")).await;
     phone.see(say(lang, "Tuesday, March 3", "martes, 3 de marzo")).await;
-    phone.see(say(lang, "29 times", "29 horas")).await;
+    phone.see(say(lang, "29 free", "29 libres")).await;
     phone.expect_accessible().await;
     // From the first day on to the next one.
     phone.press_first(".days a").await;
@@ -68,7 +68,8 @@ pub async fn fill_in(phone: &Browser, lang: &str, email: &str) {
     phone.fill(say(lang, "Year", "Año"), "2015").await;
     phone.choose(say(lang, "Sex", "Sexo"), say(lang, "Male", "Masculino")).await;
     phone.fill(say(lang, "Telephone (optional)", "Teléfono (opcional)"), "(202) 555-0142").await;
-    let agree = say(lang, "I have read it and agree", "Lo he leído y estoy de acuerdo");
+    phone.press_first("summary").await;
+    let agree = say(lang, "I agree", "Estoy de acuerdo");
     phone.choose(say(lang, "Consent to examination", "Consentimiento"), agree).await;
     phone.press(say(lang, "Check your answers", "Revisar las respuestas")).await;
     phone.see(say(lang, "Your answers", "Sus respuestas")).await;
@@ -79,7 +80,7 @@ pub async fn fill_in(phone: &Browser, lang: &str, email: &str) {
     phone.press(say(lang, "Change something", "Cambiar algo")).await;
     phone.see(say(lang, "Your details", "Sus datos")).await;
     phone.press(say(lang, "Check your answers", "Revisar las respuestas")).await;
-    phone.press(say(lang, "This is right: book", "Es correcto: reservar")).await;
+    phone.press(say(lang, "This is right: send me the link", "Es correcto: enviarme el enlace")).await;
     phone.see(say(lang, "please look into your mail", "revise su correo")).await;
     phone.see(email).await;
     phone.see(say(lang, "9:30 AM (EST)", "9:30 a.\u{a0}m. (EST)")).await;
@@ -142,6 +143,39 @@ fn a_stranger_books_in_spanish_with_the_script() {
         phone.press("Confirmar mi dirección").await;
         phone.see("Su cita está reservada").await;
         expect_booked(&app, "es", email).await;
+    });
+}
+
+#[test]
+fn details_show_what_concerns_the_choice_and_keep_the_answers_in_the_other_language() {
+    on_a_phone(async |app: App, phone: Browser| {
+        app.clinic().await;
+        choose_a_time(&app, &phone, "en").await;
+        let shown = "return ['name', 'other_language'].map((id) => document.getElementById(id).checkVisibility())";
+        let headings =
+            "return [...document.querySelectorAll('#details h2')].filter((one) => one.checkVisibility())[0].innerText";
+        assert_eq!(phone.run(shown).await, json!([false, false]));
+        phone.choose("For whom", "For my child").await;
+        phone.choose("Language at the visit", "Another language").await;
+        assert_eq!(phone.run(shown).await, json!([true, true]));
+        assert_eq!(phone.run(headings).await, "The person who comes to the visit");
+        phone.expect_accessible().await;
+        phone.choose("For whom", "For me").await;
+        phone.choose("Language at the visit", "English").await;
+        assert_eq!(phone.run(shown).await, json!([false, false]));
+        assert_eq!(phone.run(headings).await, "You");
+        phone.fill("First name", "Ann").await;
+        phone.press("Español").await;
+        phone.see("Sus datos").await;
+        let typed = "return document.getElementById('given_name').value";
+        assert_eq!(phone.run(typed).await, "Ann");
+        phone.press("English").await;
+        phone.see("Your details").await;
+        // The key goes on, and does not change the language.
+        phone.run("document.getElementById('given_name').focus()").await;
+        phone.keys(ENTER).await;
+        phone.see("Please check these answers").await;
+        assert_eq!(phone.run(typed).await, "Ann");
     });
 }
 
@@ -392,6 +426,72 @@ both! {
         let full = send(&anon, "holds", &times(&anon, &clinic.check, 5).await).await;
         assert!(full.expect(409).text.contains("Too many times are kept"), "{}", full.text);
         assert!(full.text.contains("tel:+12025550100"), "{}", full.text);
+    }
+
+    async fn the_link_is_sent_again_or_to_a_corrected_address_while_the_time_stays_reserved(app: App) {
+        let (clinic, anon) = (app.clinic().await, app.anon());
+        let held = hidden(send(&anon, "holds", &times(&anon, &clinic.new_visit, 3).await).await.expect(200));
+        let mistyped = with(&with(&held, &ANN), &[("email", "anne@example.org")]);
+        let check = send(&anon, "check", &mistyped).await;
+        let sent = send(&anon, "registrations", &hidden(check.expect(200))).await;
+        assert!(sent.expect(202).text.contains("We have sent a link to"), "{}", sent.text);
+        app.clock.advance(SignedDuration::from_mins(5));
+        let again = send(&anon, "registrations", &hidden(&sent)).await;
+        for words in ["We have sent the link again to", "anne@example.org", "9:30 AM (EST)"] {
+            assert!(again.expect(202).text.contains(words), "{}", again.text);
+        }
+        send(&anon, "registrations", &hidden(&sent)).await.expect(202);
+        let mails = app.mails_to("anne@example.org").await;
+        assert_eq!(mails.len(), 2, "a form that is sent twice sends one mail");
+        let old = anon.post_form("/verify-email", &[("link", &mails[0].token())], &[]).await;
+        assert!(old.expect(422).text.contains("This link does not work"), "{}", old.text);
+        // The address is corrected; everything else is still there.
+        let details = send(&anon, "details", &hidden(&again)).await;
+        for kept in ["value=\"anne@example.org\"", "value=\"Ann\"", "value=\"1967\"", "9:30 AM (EST)"] {
+            assert!(details.expect(200).text.contains(kept), "{kept}: {}", details.text);
+        }
+        assert!(!details.text.contains("ten minutes longer"), "a reservation is not prolonged: {}", details.text);
+        let check = send(&anon, "check", &with(&hidden(&details), &ANN)).await;
+        let sent = send(&anon, "registrations", &hidden(check.expect(200))).await;
+        assert!(sent.expect(202).text.contains("9:30 AM (EST)"), "{}", sent.text);
+        let mail = app.mails_to("ann@example.org").await.pop().expect("a mail");
+        let booked = anon.post_form("/verify-email", &[("link", &mail.token())], &[]).await;
+        for fact in ["Your visit is booked", "New patient", "Dr. Ada Vein", "sign-in?next=visits/"] {
+            assert!(booked.expect(200).text.contains(fact), "{fact}: {}", booked.text);
+        }
+        assert_eq!(visits(&app).await.len(), 1);
+        // The page that is still open says that the time may be booked.
+        for step in ["registrations", "details"] {
+            let late = send(&anon, step, &hidden(&sent)).await;
+            assert!(late.expect(409).text.contains("your visit is booked"), "{step}: {}", late.text);
+        }
+        assert_eq!(visits(&app).await.len(), 1);
+    }
+
+    async fn a_language_is_chosen_by_its_name_and_the_mistake_in_a_birth_date_is_named(app: App) {
+        let (clinic, anon) = (app.clinic().await, app.anon());
+        let details = send(&anon, "holds", &times(&anon, &clinic.new_visit, 3).await).await;
+        assert!(details.expect(200).text.contains("<option>Portuguese</option>"), "{}", details.text);
+        let ann = with(&hidden(&details), &ANN);
+        let spanish = send(&anon, "details?lang=es", &ann).await;
+        assert!(spanish.expect(200).text.contains("<option>Portugués</option>"), "{}", spanish.text);
+        for typed in ["Portuguese", "portugués", "pt"] {
+            let check = send(&anon, "check", &with(&ann, &[("language", "other"), ("other_language", typed)])).await;
+            assert!(check.expect(200).text.contains("<dd>Portuguese</dd>"), "{typed}: {}", check.text);
+        }
+        let unknown = send(&anon, "check", &with(&ann, &[("language", "other"), ("other_language", "Elvish")])).await;
+        assert!(unknown.expect(422).text.contains("We do not know this language"), "{}", unknown.text);
+        let named = send(&anon, "check", &with(&ann, &[("born_month", "April")])).await;
+        assert!(named.expect(200).text.contains("April 14, 1967"), "{}", named.text);
+        for (field, typed, words) in [
+            ("born_year", "67", "four digits"),
+            ("born_day", "31", "This day does not exist"),
+            ("born_year", "1899", "after 1899"),
+            ("born_month", "x", "in numbers"),
+        ] {
+            let wrong = send(&anon, "check", &with(&ann, &[(field, typed)])).await;
+            assert!(wrong.expect(422).text.contains(words), "{field} {typed}: {}", wrong.text);
+        }
     }
 
     async fn markup_in_any_field_is_shown_as_text(app: App) {

@@ -48,9 +48,9 @@ fn a_patient_answers_the_history_on_a_phone_without_a_script() {
         phone.without_scripts().await;
         phone.open_page(&format!("{}/visits?lang=en", app.base)).await;
         sign_in(&phone).await;
-        phone.see("Your history: not begun").await;
+        phone.see("Questions before the visit: not begun").await;
         phone.expect_accessible().await;
-        phone.press("Begin my history").await;
+        phone.press("Answer the questions before the visit").await;
         phone.see("The rest is optional").await;
         phone.expect_accessible().await;
         phone.press("Begin").await;
@@ -144,7 +144,7 @@ fn a_patient_resumes_the_history_on_another_device() {
         book_nth(&ann, &clinic.check, 100, &ann.patient_id).await;
         phone.open_page(&format!("{}/visits?lang=en", app.base)).await;
         sign_in(&phone).await;
-        phone.press("Begin my history").await;
+        phone.press("Answer the questions before the visit").await;
         phone.press("Begin").await;
         phone.see("The pages of the form").await;
         phone.press("Begin").await;
@@ -165,8 +165,8 @@ fn a_patient_resumes_the_history_on_another_device() {
         phone.command("Network.clearBrowserCookies", json!({})).await;
         phone.open_page(&format!("{}/visits?lang=en", app.base)).await;
         sign_in(&phone).await;
-        phone.see("Your history: about 5 minutes left").await;
-        phone.press("Go on with my history").await;
+        phone.see("Questions before the visit: about 5 minutes left").await;
+        phone.press("Go on with the questions").await;
         phone.see("6 answers are open").await;
         phone.press("Go on").await;
         phone.see("First: is anything urgent?").await;

@@ -97,7 +97,7 @@ both! {
         let visit = book_nth(&ann, &clinic.check, 100, &ann.patient_id).await.body;
         let visitor = Visitor::signed_in(app.anon(), ANN).await;
         let list = visitor.get("/visits").await;
-        assert!(list.expect(200).text.contains("Your history: not begun"), "{}", list.text);
+        assert!(list.expect(200).text.contains("Questions before the visit: not begun"), "{}", list.text);
         let form = begun(&visitor, &visit).await;
         let overview = visitor.get(&form).await;
         assert!(overview.expect(200).text.contains("takes about 6 minutes more"), "{}", overview.text);
@@ -115,14 +115,14 @@ both! {
             page = location.split('?').next().expect("a path").to_owned();
             if seen.last().is_some_and(|last| last == "symptoms") {
                 let list = visitor.get("/visits").await;
-                assert!(list.text.contains("Your history: about 2 minutes left"), "{}", list.text);
+                assert!(list.text.contains("Questions before the visit: about 2 minutes left"), "{}", list.text);
             }
         }
         assert_eq!(seen, ["safety", "symptoms", "mimics", "venous", "risk", "labs", "medications", "substances", "lifestyle", "sleep"]);
         assert_eq!(stored(&ann, &form).await, expected());
         let check = visitor.get(&page).await;
         assert!(check.expect(200).text.contains("Does a blood relative have restless legs?") && !check.text.contains("id=\"wrong\""), "{}", check.text);
-        assert!(visitor.get("/visits").await.text.contains("Your history: ready to send"));
+        assert!(visitor.get("/visits").await.text.contains("Questions before the visit: ready to send"));
         // Changing a subject leads back to the check.
         let change = format!("{form}/risk?from=check");
         let changed = FilledForm::of(visitor.get(&change).await.expect(200)).with(&[("risk.ckd", "no")]);
@@ -139,7 +139,7 @@ both! {
         }
         let read = ann.get(&form.replace("/forms", "/v1/intakes")).await;
         assert_eq!(read.string("/status"), "completed");
-        assert!(visitor.get("/visits").await.text.contains("Your history: sent"));
+        assert!(visitor.get("/visits").await.text.contains("Questions before the visit: sent"));
         // What is sent is not changed on a page.
         assert_eq!(led_to(&visitor.get(&format!("{form}/risk")).await), format!("{form}?lang=en"));
         assert_eq!(led_to(&changed.send(&visitor, &format!("{form}/risk")).await), format!("{form}?late=1&lang=en"));

@@ -143,16 +143,36 @@ fn one_press_confirms_the_address_and_books_the_time_that_was_chosen_before() {
         assert!(!is_verified(&app, email).await, "opening the page must not confirm: mail scanners do that");
         phone.press("Confirm my address").await;
         phone.see("Your visit is booked").await;
-        for fact in ["Monday, March 2, 2026", "11:30 AM", "EST", "Main Street", "(202) 555-0100", "Confirmation code"] {
+        for fact in [
+            "Monday, March 2, 2026",
+            "11:30 AM",
+            "EST",
+            "Check",
+            "Dr. Ada Vein",
+            "Main Street",
+            "(202) 555-0100",
+            "Confirmation code",
+        ] {
             phone.see(fact).await;
         }
         assert_eq!(phone.focus().await, "Your visit is booked");
         phone.expect_accessible().await;
         phone.press("Set your password").await;
+        let address = phone.run("return document.querySelector('[autocomplete=username]').value").await;
+        assert_eq!(address, email, "password managers store it with the password");
         phone.fill("New password", PASSWORD).await;
         phone.press("Save my password").await;
         phone.see("Your account is ready").await;
+        phone.see("the questions before your visit").await;
+        phone.expect_accessible().await;
         assert!(may_sign_in(&app, email, PASSWORD).await);
+        // The sign-in leads to the questions of this visit.
+        phone.press("Sign in").await;
+        phone.fill("E\u{2011}mail address", email).await;
+        phone.fill("Password", PASSWORD).await;
+        phone.press("Sign in").await;
+        phone.see("The rest is optional").await;
+        phone.see("Monday, March 2, 2026").await;
         // A second click shows the same visit, and asks for no password.
         phone.open_page(&verify).await;
         phone.press("Confirm my address").await;

@@ -81,6 +81,7 @@ both! {
         assert!(visit["note"] == "I come with a walker." && verified.body.get("not_booked").is_none(), "{}", verified.text);
         let confirmation = app.mails_to(email).await.pop().expect("a mail");
         assert!(confirmation.raw.contains("text/calendar"));
+        assert_eq!(verified.body["email"], email);
         // The same click again, and again after the password was set.
         let again = verify(&app, &mail.token()).await;
         assert_eq!(again.expect(200).body, json!({"appointment": visit}));

@@ -38,7 +38,7 @@ fn a_patient_confirms_moves_waits_and_cancels_on_a_phone_without_a_script() {
         phone.open_page(&format!("{}/visits?lang=en", app.base)).await;
         sign_in(&phone, ANN, PASSWORD, false).await;
         phone.see("My visits").await;
-        phone.see("Not confirmed yet").await;
+        phone.see("Please confirm that you are coming.").await;
         phone.expect_accessible().await;
         phone.press_first(".cards a").await;
         phone.see("Confirmation code").await;
@@ -127,6 +127,25 @@ async fn hold(visitor: &Visitor, visit_type: &str) -> Reply {
 }
 
 both! {
+    async fn a_patient_confirms_each_visit_from_the_list(app: App) {
+        let clinic = app.clinic().await;
+        let ann = app.patient("ann").await;
+        let first = book_nth(&ann, &clinic.check, 100, &ann.patient_id).await.body;
+        let second = book_nth(&ann, &clinic.check, 110, &ann.patient_id).await.body;
+        let visitor = Visitor::signed_in(app.anon(), ANN).await;
+        let question = "Please confirm that you are coming.";
+        for (visit, left) in [(&first, 1), (&second, 0)] {
+            let list = visitor.get("/visits").await;
+            assert_eq!(list.expect(200).text.matches(question).count(), left + 1, "{}", list.text);
+            assert_eq!(seen_by_staff(&app, visit).await["confirmed_at"], Value::Null);
+            let confirmed = visitor.submit(&list, &format!("/visits/{}/confirmation", id(visit)), &[]).await;
+            assert!(confirmed.expect(303).header("location").contains("done=confirmed"), "{}", confirmed.text);
+            assert_ne!(seen_by_staff(&app, visit).await["confirmed_at"], Value::Null);
+        }
+        let list = visitor.get("/visits").await;
+        assert!(!list.expect(200).text.contains(question) && list.text.contains("Confirmed"), "{}", list.text);
+    }
+
     async fn a_form_that_is_sent_twice_changes_a_visit_once_and_a_stale_one_changes_nothing(app: App) {
         let clinic = app.clinic().await;
         let ann = app.patient("ann").await;

@@ -9,7 +9,7 @@ mod languages;
 
 pub use countries::country;
 pub use field_code::FieldCode;
-pub use languages::language;
+pub use languages::{NamedLanguage, OFFERED_LANGUAGES, language, language_name};
 
 use unicode_normalization::UnicodeNormalization;
 

@@ -221,8 +221,8 @@ patient_fields! {
         /// The patient's e-mail address for mails. Not the address to sign in with. It gets mails only if staff entered or confirmed it
         /// (`email_confirmed`). A record that an account creates for its holder gets the account's address by default.
         email: Option<String>, change String, schema(max_length = 254) = email;
-        /// A language tag (BCP 47). The names of English and Spanish are understood, such as `Español`. Any other language is stored, and mails
-        /// to the patient are in English.
+        /// A language tag (BCP 47). The English and Spanish names of many languages are understood, such as `Español` or `Portuguese`. Mails
+        /// to the patient are in Spanish if it is Spanish, and otherwise in English.
         preferred_language: String, change String, schema(max_length = 35, examples("en", "es-MX")) = language;
         /// Whether the patient needs an interpreter.
         interpreter_needed: bool, change bool = any;

@@ -28,10 +28,19 @@ pub(super) async fn show(form: &Form, held: &Held, status: StatusCode, wrong: &[
         held => facts,
         typed => typed,
         wrong => wrong.to_vec(),
+        born_wrong => fields::born_mistake(&form.sent),
+        languages => languages(form.visitor.language),
         documents => documents,
         fields => [form.search.fields(), held.fields()].concat(),
     };
     form.visitor.answer("book-details", status, values).await
+}
+
+/// The names of the languages that the page offers, in alphabetical order.
+fn languages(reader: text::Language) -> Vec<&'static str> {
+    let mut names: Vec<_> = text::OFFERED_LANGUAGES.iter().map(|one| one.name(reader)).collect();
+    names.sort_by_cached_key(|name| name.replace('Á', "A"));
+    names
 }
 
 /// Shows the details again with what was typed: to correct them, or in the other language.
@@ -55,8 +64,10 @@ pub(super) fn examples(language: text::Language) -> Vec<(&'static str, Value)> {
         })
         .collect();
     let page = |sent: &str, wrong: Vec<String>, renewable: bool| {
+        let read = Sent::read(sent.as_bytes());
         let values = context! {
-            root => "../", held => held::example_facts(renewable), typed => fields::typed(&Sent::read(sent.as_bytes())), wrong => wrong,
+            root => "../", held => held::example_facts(renewable), typed => fields::typed(&read), wrong => wrong,
+            born_wrong => fields::born_mistake(&read), languages => languages(language),
             documents => documents.clone(), fields => [("hold_id", "1")], framed => renewable,
         };
         ("book-details", values)

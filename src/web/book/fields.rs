@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::civil::Date;
 use serde_json::{Map, Value, json};
 
 use super::super::form_post::Sent;
@@ -104,10 +105,56 @@ fn decided(sent: &Sent) -> impl Iterator<Item = (ConsentType, [&str; 2])> {
     })
 }
 
+/// The months in English and Spanish.
+const MONTHS: [[&str; 2]; 12] = [
+    ["january", "enero"],
+    ["february", "febrero"],
+    ["march", "marzo"],
+    ["april", "abril"],
+    ["may", "mayo"],
+    ["june", "junio"],
+    ["july", "julio"],
+    ["august", "agosto"],
+    ["september", "septiembre"],
+    ["october", "octubre"],
+    ["november", "noviembre"],
+    ["december", "diciembre"],
+];
+
+/// The number of a month, by its name or at least three letters of it.
+fn month_of_name(typed: &str) -> Option<usize> {
+    let typed = typed.trim_end_matches('.').to_lowercase();
+    let is_long = typed.len() >= 3;
+    MONTHS.iter().position(|names| is_long && names.iter().any(|name| name.starts_with(&typed))).map(|index| index + 1)
+}
+
+/// Year, month and day of the birth as they were typed, with a number for the name of a month.
+fn born(sent: &Sent) -> [String; 3] {
+    let [year, month, day] = ["born_year", "born_month", "born_day"].map(|name| sent.first(name).trim().to_owned());
+    let month = month_of_name(&month).map_or(month, |number| number.to_string());
+    [year, month, day]
+}
+
 /// The birth date as the API takes it; none if nothing was typed.
 fn birth_date(sent: &Sent) -> Option<String> {
-    let [year, month, day] = ["born_year", "born_month", "born_day"].map(|name| sent.first(name).trim());
-    (![year, month, day].iter().all(|part| part.is_empty())).then(|| format!("{year}-{month:0>2}-{day:0>2}"))
+    let [year, month, day] = born(sent);
+    (!(year.is_empty() && month.is_empty() && day.is_empty())).then(|| format!("{year}-{month:0>2}-{day:0>2}"))
+}
+
+/// Why the birth date is wrong: its `year` has fewer than four digits, the `day` does not exist, it is out of `range`. Empty for every other
+/// reason.
+pub(super) fn born_mistake(sent: &Sent) -> &'static str {
+    let [year, month, day] = born(sent);
+    let (Ok(number), Ok(month), Ok(day)) = (year.parse::<i16>(), month.parse::<i8>(), day.parse::<i8>()) else {
+        return "";
+    };
+    if year.len() < 4 {
+        "year"
+    } else if Date::new(number, month, day).is_err() {
+        "day"
+    } else {
+        "range"
+    }
 }
 
 /// The members that broken rules leave out, with harmless values, so that the other rules can be checked as well.
@@ -173,6 +220,28 @@ mod tests {
             "appointment": {"hold_id": "1", "hold_secret": "s"},
         });
         assert_eq!(built, expected);
+    }
+
+    #[test]
+    fn a_month_can_be_typed_as_its_name_and_the_mistake_of_a_birth_date_is_named() {
+        for (year, month, day, date, mistake) in [
+            ("1971", "4", "30", "1971-04-30", "range"),
+            ("1971", " April ", "1", "1971-04-01", "range"),
+            ("1971", "ABR.", "1", "1971-04-01", "range"),
+            ("1971", "sept", "1", "1971-09-01", "range"),
+            ("71", "4", "1", "71-04-01", "year"),
+            ("1971", "4", "31", "1971-04-31", "day"),
+            ("1971", "13", "1", "1971-13-01", "day"),
+            ("1971", "Ma", "1", "1971-Ma-01", ""),
+            ("", "4", "1", "-04-01", ""),
+        ] {
+            let form = url::form_urlencoded::Serializer::new(String::new())
+                .extend_pairs([("born_year", year), ("born_month", month), ("born_day", day)])
+                .finish();
+            let sent = Sent::read(form.as_bytes());
+            assert_eq!((birth_date(&sent).as_deref(), born_mistake(&sent)), (Some(date), mistake), "{form}");
+        }
+        assert_eq!((birth_date(&Sent::read(b"")), born_mistake(&Sent::read(b""))), (None, ""));
     }
 
     #[test]

@@ -37,6 +37,7 @@ pub(super) async fn check(request: HttpRequest, body: Bytes) -> Result<HttpRespo
         held => facts,
         typed => fields::typed(&form.sent),
         born => born(&form),
+        other_language => other_language(&form),
         documents => titles,
         fields => [form.search.fields(), held.fields(), fields::filled(&form.sent)].concat(),
         form_key => form.visitor.form_key(),
@@ -48,6 +49,13 @@ fn born(form: &Form) -> String {
     let built = fields::registration(&form.sent);
     let day = built["patient"]["date_of_birth"].as_str().and_then(|day| day.parse::<Date>().ok());
     day.map_or_else(String::new, |day| Moment::of_day(day, form.visitor.language).date_alone())
+}
+
+/// The name of another language, also if its code was typed.
+fn other_language(form: &Form) -> String {
+    let typed = form.sent.first("other_language").trim();
+    let name = text::language(typed).ok().and_then(|tag| text::language_name(&tag, form.visitor.language));
+    name.unwrap_or(typed).to_owned()
 }
 
 async fn show_wrong(form: &Form, held: &Held, errors: &[FieldError]) -> Result<HttpResponse> {
@@ -111,7 +119,15 @@ async fn sent(form: &Form, held: &Held) -> Result<HttpResponse> {
         Err(_) => None,
     };
     let is_open = mailbox::is_open(&form.visitor.env().config.settings);
-    let values = context! { held => facts, email => form.sent.first("email").trim(), has_mailbox => is_open };
+    let values = context! {
+        held => facts,
+        email => form.sent.first("email").trim(),
+        has_mailbox => is_open,
+        again => !form.sent.first("again").is_empty(),
+        // To send the link again, or to correct the address. The time stays reserved, and is not prolonged.
+        fields => [form.search.fields(), held.fields(), fields::filled(&form.sent)].concat(),
+        form_key => form.visitor.form_key(),
+    };
     form.visitor.answer("book-sent", StatusCode::ACCEPTED, values).await
 }
 
@@ -122,13 +138,15 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
     let check = |sent: &str| {
         let values = context! {
             root => "../", held => held::example_facts(true), typed => fields::typed(&Sent::read(sent.as_bytes())), born => "May 1, 1990",
+            other_language => "Portuguese",
             documents => [context! { decision => "consent_treatment", title => "Title" }], fields => [("hold_id", "1")], form_key => "k",
         };
         ("book-check", values)
     };
     let sent = |held: Option<Value>, has_mailbox: bool| {
         let values = context! {
-            root => "../", held => held, email => "ann@example.org", has_mailbox => has_mailbox, framed => has_mailbox,
+            root => "../", held => held, email => "ann@example.org", has_mailbox => has_mailbox, framed => has_mailbox, again => has_mailbox,
+            fields => [("hold_id", "1")], form_key => "k",
         };
         ("book-sent", values)
     };
@@ -141,6 +159,9 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         check("relation=caregiver&administrative_sex=unknown&language=other"),
         sent(None, false),
         sent(Some(held::example_facts(false)), true),
-        ("book-sent", context! { root => "../", held => (), email => "ann@example.org", has_mailbox => true }),
+        (
+            "book-sent",
+            context! { root => "../", held => (), email => "ann@example.org", has_mailbox => true, again => false },
+        ),
     ]
 }

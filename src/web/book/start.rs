@@ -26,7 +26,7 @@ pub(super) async fn show(env: web::Data<Env>, routes: web::Data<Routes>, request
             };
             let places: Vec<Value> = places
                 .into_iter()
-                .map(|place| context! { name => place.name.as_str(), link => link(place.id.to_string()) })
+                .map(|place| context! { name => place.name.as_str(), address => place.address.as_str(), link => link(place.id.to_string()) })
                 .collect();
             context! { name => visit_name(visitor.language, visit), minutes => visit.duration_minutes, places => places }
         })
@@ -38,7 +38,7 @@ pub(super) async fn show(env: web::Data<Env>, routes: web::Data<Routes>, request
 
 #[cfg(test)]
 pub(super) fn examples() -> Vec<(&'static str, Value)> {
-    let place = |name: &str| context! { name => name, link => "?x" };
+    let place = |name: &str| context! { name => name, address => "12 Elm St", link => "?x" };
     let visit = |places: Vec<Value>| context! { name => "First visit", minutes => 60, places => places };
     vec![
         ("book", context! { visits => Vec::<Value>::new() }),

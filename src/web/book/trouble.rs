@@ -54,9 +54,14 @@ pub(super) async fn no_time(form: &Form, error: Error) -> Result<HttpResponse> {
     // An earlier hold of this visitor ends when another time is taken.
     let held = FIELDS.map(|name| (name.to_owned(), form.sent.first(name).to_owned()));
     let held: Vec<_> = held.into_iter().filter(|(name, value)| name == "hold_secret" && !value.is_empty()).collect();
+    let kind = match kind(&problem) {
+        // The link may have booked the time meanwhile.
+        "lapsed" if !form.sent.first("again").is_empty() => "ended",
+        kind => kind,
+    };
     let values = context! {
         root => "../",
-        kind => kind(&problem),
+        kind => kind,
         minutes => problem.retry_after.map(|seconds| seconds.div_ceil(60)),
         times => times,
         fields => [form.search.fields(), held, fields::filled(&form.sent)].concat(),
@@ -94,7 +99,7 @@ pub(crate) fn unexplained(problem: &ProblemBuilder, headers: &HeaderMap) -> (&'s
 #[cfg(test)]
 pub(super) fn examples() -> Vec<(&'static str, Value)> {
     let mut all = Vec::new();
-    for kind in ["lapsed", "limit", "taken", "wait", "foreign", "outage", "failed", "broken"] {
+    for kind in ["lapsed", "ended", "limit", "taken", "wait", "foreign", "outage", "failed", "broken"] {
         for (times, minutes) in [(vec![], None), (vec![super::times::example_time()], Some(3))] {
             let values = context! {
                 root => "../", kind => kind, minutes => minutes, days => if times.is_empty() { "" } else { "?x" }, times => times,

@@ -238,7 +238,7 @@ pub(super) fn minutes(questions: usize) -> usize {
 }
 
 /// How many minutes the required questions of a form take that is not begun.
-pub(super) fn minutes_of(name: FormName) -> usize {
+pub(in crate::web) fn minutes_of(name: FormName) -> usize {
     minutes(name.fields().iter().filter(|field| field.required && field.condition.is_none()).count())
 }
 

@@ -22,7 +22,7 @@ use minijinja::{Value, context};
 
 pub(super) use self::answers::{Given, read as read_answers};
 use self::draft::Draft;
-pub(super) use self::draft::{name_of, say};
+pub(super) use self::draft::{minutes_of, name_of, say};
 #[cfg(test)]
 pub(super) use self::examples::examples;
 pub(super) use self::mistakes::{label as question_label, text as mistake};

@@ -31,7 +31,7 @@ pub(in crate::web) async fn standing(member: &Member, visit: &AppointmentView) -
             ("begun", minutes(draft.completeness.missing))
         }
         (IntakeStanding::Completed | IntakeStanding::Reviewed, _) => ("sent", 0),
-        _ => ("missing", 0),
+        _ => ("missing", minutes_of(FormName::History)),
     };
     Ok(context! { state => state, minutes => left })
 }

@@ -8,6 +8,7 @@ use minijinja::{Value, context};
 
 use super::super::intake::standing;
 use super::super::member::Member;
+use super::shown;
 use crate::appointment_status::AppointmentStatus;
 use crate::appointments::listing::{self, AppointmentPage};
 use crate::appointments::view::AppointmentView;
@@ -36,7 +37,12 @@ pub(super) async fn show(member: Member) -> Result<HttpResponse> {
     let mut upcoming = Vec::new();
     for visit in to_come.items.iter().filter(is_open) {
         let history = standing(&member, visit).await?;
-        upcoming.push(context! { history => history, ..entry(&member, visit, &to_come, &names) });
+        // Only a visit that can be confirmed has them: the version that the page shows, and a key of its form.
+        let is_unconfirmed = visit.status == AppointmentStatus::Booked && visit.confirmed_at.is_none();
+        let version = if is_unconfirmed { Some(shown::read(&member, visit.id).await?.version) } else { None };
+        upcoming.push(context! {
+            history => history, version => version, form_key => member.form_key(), ..entry(&member, visit, &to_come, &names)
+        });
     }
     let earlier: Vec<Value> = past.items.iter().map(|visit| entry(&member, visit, &past, &names)).collect();
     let values = context! {
@@ -83,7 +89,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         context! {
             id => "1", when => "Monday, March 9, 2026", time => "9:30 AM (EDT)", visit => "First visit", practitioner => "Dr. Osei",
             location => "Elm", patient => "Ann Example", status => status, confirmed => confirmed,
-            history => super::shown::example_history()[history].clone(),
+            history => shown::example_history()[history].clone(), version => (status == "booked" && !confirmed).then_some(1), form_key => "k",
         }
     };
     let page = |upcoming: Vec<Value>, earlier: Vec<Value>, several: bool, has_patients: bool| {

@@ -96,7 +96,7 @@ pub(super) fn example_facts() -> Value {
 /// Each way in which the history of a visit can stand.
 #[cfg(test)]
 pub(super) fn example_history() -> [Value; 5] {
-    [("missing", 0), ("begun", 1), ("begun", 4), ("sent", 0), ("begun", 0)]
+    [("missing", 6), ("begun", 1), ("begun", 4), ("sent", 0), ("begun", 0)]
         .map(|(state, minutes)| context! { state => state, minutes => minutes })
 }
 

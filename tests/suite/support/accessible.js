@@ -17,6 +17,8 @@ for (const field of all("input, textarea, select")) {
   }
 }
 for (const one of all("button, a, input, textarea")) {
+  // Neither read out nor reached by a key, such as the button that the Enter key presses.
+  if (one.matches('[aria-hidden="true"][tabindex="-1"]')) continue;
   if (one.matches("button, a") && !one.innerText.trim()) findings.push(`no name: ${say(one)}`);
   // The label around a radio button or a checkbox is part of the target.
   const target = one.matches('[type="radio"], [type="checkbox"]') ? one.closest("label") ?? one : one;
