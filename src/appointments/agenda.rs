@@ -139,7 +139,7 @@ pub struct AgendaGap {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AgendaGapKind {
-    /// Free for a booking. Time that is over is left out.
+    /// Free for a booking. Slots that have begun are left out, and those in time off or a closure.
     Free,
     /// Held by a caller.
     Held,
@@ -237,8 +237,9 @@ fn load(tx: &mut Tx, id: PractitionerId, day: Option<Day>, include: &[Include]) 
     let (from, to) = (utc.from.minus(around), utc.to.plus(around));
 
     let appointments = visits(tx, Of::Practitioner(id), day, (from, to))?;
-    let mut gaps = slot_gaps(tx, Of::Practitioner(id), day, (from, to))?;
-    gaps.extend(exceptions(tx, Whose::Practitioner(id), &days)?);
+    let exceptions = exceptions(tx, Whose::Practitioner(id), &days)?;
+    let mut gaps = slot_gaps(tx, Of::Practitioner(id), day, (from, to), &exceptions)?;
+    gaps.extend(exceptions);
     gaps.sort_by_key(|gap| (gap.starts_at, gap.ends_at));
     let included = Included::load(tx.conn, include, || {
         let visits = appointments.iter().map(|AgendaAppointment { appointment, .. }| appointment);
@@ -297,8 +298,15 @@ pub(super) fn calls(tx: &mut Tx, appointments: &[AgendaAppointment]) -> Result<V
     calls_about(tx.conn, tx.env, &ids)
 }
 
-/// Returns the gaps of the slots that are not booked. Adjacent slots of one kind are one gap.
-pub(super) fn slot_gaps(tx: &mut Tx, of: Of, day: Day, (from, to): (Timestamp, Timestamp)) -> Result<Vec<AgendaGap>> {
+/// Returns the gaps of the slots that are not booked. Adjacent slots of one kind are one gap. Slots that had begun when an absence was
+/// entered stay published, and nobody can be booked into them: `exceptions` takes them out.
+pub(super) fn slot_gaps(
+    tx: &mut Tx,
+    of: Of,
+    day: Day,
+    (from, to): (Timestamp, Timestamp),
+    exceptions: &[AgendaGap],
+) -> Result<Vec<AgendaGap>> {
     type Row = (Slot, Option<Vec<u8>>, String, String);
     let mut query = slots::table
         .inner_join(locations::table.on(locations::id.eq(slots::location_id)))
@@ -328,6 +336,8 @@ pub(super) fn slot_gaps(tx: &mut Tx, of: Of, day: Day, (from, to): (Timestamp, T
             continue;
         } else if slot.is_held(tx.now, None) {
             AgendaGapKind::Held
+        } else if slot.starts_at <= tx.now || exceptions.iter().any(|one| is_absence_in(one, &slot)) {
+            continue;
         } else {
             AgendaGapKind::Free
         };
@@ -346,6 +356,19 @@ pub(super) fn slot_gaps(tx: &mut Tx, of: Of, day: Day, (from, to): (Timestamp, T
         });
     }
     Ok(joined(gaps))
+}
+
+/// Returns whether the practitioner is away, or the location closed, in the time of a slot.
+fn is_absence_in(gap: &AgendaGap, slot: &Slot) -> bool {
+    let is_absence = match gap.kind {
+        AgendaGapKind::TimeOff => gap.practitioner_id == Some(slot.practitioner_id),
+        AgendaGapKind::Closure => true,
+        _ => false,
+    };
+    is_absence
+        && gap.location_id.is_none_or(|location| location == slot.location_id)
+        && gap.starts_at < slot.ends_at
+        && slot.starts_at < gap.ends_at
 }
 
 /// Joins adjacent gaps of one kind. The gaps must be sorted.

@@ -36,7 +36,7 @@ const PAGE_FORMS: [(&str, &str); 12] = [
 
 /// The pages of people who are signed in by a cookie, and their forms, with the operation that each runs. A page that shows what several
 /// operations read has the one that says most.
-static MEMBER_PAGES: [(Method, &str, &str); 147] = [
+static MEMBER_PAGES: [(Method, &str, &str); 149] = [
     (Method::GET, "/account", "list_sessions"),
     (Method::GET, "/account/patients/{id}/uses", "list_patient_audit_events"),
     (Method::POST, "/account/sessions/{id}", "delete_session"),
@@ -118,6 +118,7 @@ static MEMBER_PAGES: [(Method, &str, &str); 147] = [
     (Method::GET, "/desk/patients/new", "list_locations"),
     (Method::POST, "/desk/patients/new", "create_patient"),
     (Method::GET, "/desk/patients/{id}", "get_patient"),
+    (Method::POST, "/desk/patients/{id}/consents", "create_consent"),
     (Method::GET, "/desk/patients/{id}/times", "get_patient"),
     (Method::POST, "/desk/patients/{id}/visits", "create_appointment"),
     (Method::GET, "/desk/time-off", "list_exceptions"),
@@ -132,6 +133,7 @@ static MEMBER_PAGES: [(Method, &str, &str); 147] = [
     (Method::POST, "/desk/visits/{id}/complete", "complete_appointment"),
     (Method::POST, "/desk/visits/{id}/confirm", "confirm_appointment"),
     (Method::POST, "/desk/visits/{id}/keep-told-time", "resolve_zone_changes"),
+    (Method::POST, "/desk/visits/{id}/links", "renew_appointment_links"),
     (Method::POST, "/desk/visits/{id}/no-show", "mark_appointment_no_show"),
     (Method::POST, "/desk/visits/{id}/reschedule", "reschedule_appointment"),
     (Method::GET, "/desk/visits/{id}/times", "get_appointment"),

@@ -26,6 +26,22 @@ async fn visit_of_rosa(desk: &Client, clinic: &Clinic) -> Value {
 }
 
 both! {
+    async fn neither_slots_that_have_begun_nor_those_of_who_is_away_are_free_time(app: App) {
+        let (clinic, desk, admin) = (app.clinic().await, app.desk().await, app.admin().await);
+        practitioner(&admin, "Dr. Bo Vessel", &clinic.location_id, &[&clinic.check]).await;
+        app.clock.advance(SignedDuration::from_mins(4));
+        let off = json!({"kind": "time_off", "starts_at": "2026-03-02T05:00:00Z", "ends_at": "2026-03-03T05:00:00Z", "reason": "Ill"});
+        desk.post(&format!("/v1/practitioners/{}/exceptions", clinic.practitioner_id), off).await.expect(201);
+        let agenda = format!("/v1/practitioners/{}/agenda?date=2026-03-02", clinic.practitioner_id);
+        for (path, free) in [(sheet(&clinic), json!([["Dr. Bo Vessel", "2026-03-02T09:15:00"]])), (agenda, json!([]))] {
+            let day = desk.get(&path).await;
+            let gaps = day.expect(200).body["gaps"].as_array().expect("a list");
+            let shown: Vec<_> = gaps.iter().filter(|gap| gap["kind"] == "free")
+                .map(|gap| json!([gap["practitioner_name"], gap["starts_local"]])).collect();
+            assert_eq!(json!(shown), free, "{}", day.text);
+        }
+    }
+
     async fn the_day_sheet_has_all_that_the_desk_needs_of_each_visit(app: App) {
         let clinic = app.clinic().await;
         let (admin, desk, ann) = (app.admin().await, app.desk().await, app.patient("ann").await);

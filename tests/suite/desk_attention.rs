@@ -86,7 +86,7 @@ both! {
         let visitor = at_the_desk(&app).await;
         let page = visitor.get(&format!("/desk/time-off/{off}")).await;
         let moves = format!("/desk/time-off/{off}/moves");
-        // The nearest free time is on the day of the first visit, and so too near to it.
+        // The next free time is on the Monday after, and so too far from the first visit.
         let refused = visitor.get(&led_to(&FilledForm::to(page.expect(200), "/moves").send(&visitor, &moves).await)).await;
         let text = plain(&refused.expect(200).text);
         assert!(text.contains("Not moved: 1.") && text.contains("The days between visits of a series"), "{text}");

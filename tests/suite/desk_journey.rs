@@ -84,6 +84,39 @@ fn a_patient_is_found_while_the_desk_types_and_no_address_has_the_name() {
 }
 
 #[test]
+fn a_patient_who_walks_in_is_registered_booked_and_checked_in() {
+    on_a_phone(async |app: App, screen: Browser| {
+        app.clinic().await;
+        app.desk().await;
+        sign_in(&app, &screen, "/desk").await;
+        screen.press("9:15 AM to 5:00 PM").await;
+        screen.see("For whom?").await;
+        screen.see("Monday, March 2, 9:15 AM, Dr. Ada Vein, Main Street").await;
+        screen.expect_accessible().await;
+        screen.press_first("main p a.button").await;
+        screen.see("Sex, as the insurance has it").await;
+        let focus = "return document.activeElement.id";
+        assert_eq!(screen.run(focus).await, json!("family_name"), "the first field has the focus");
+        screen.keys("Walker").await;
+        screen.fill("First name", "Will").await;
+        screen.run("document.getElementById('date_of_birth').value = '1970-02-03'").await;
+        screen.pick("Sex, as the insurance has it", "male").await;
+        screen.fill("Telephone", "(202) 555-0144").await;
+        screen.expect_accessible().await;
+        screen.press("Register").await;
+        screen.see("Book a visit for Will Walker").await;
+        let focus = "return document.activeElement.getAttribute('aria-label')";
+        assert_eq!(screen.run(focus).await, json!("9:15 AM Dr. Ada Vein, Monday, March 2, Main Street"));
+        screen.expect_accessible().await;
+        screen.press_first("button[autofocus]").await;
+        screen.see("The visit is booked.").await;
+        screen.expect_accessible().await;
+        screen.press("Check in").await;
+        screen.see("Checked in").await;
+    });
+}
+
+#[test]
 fn a_visit_is_overbooked_and_those_of_a_sick_day_are_moved() {
     on_a_phone(async |app: App, screen: Browser| {
         let (clinic, desk) = (app.clinic().await, app.desk().await);
@@ -96,13 +129,14 @@ fn a_visit_is_overbooked_and_those_of_a_sick_day_are_moved() {
             format!("visit_type_id={}&practitioner_id={}&date=2026-03-02", clinic.check, clinic.practitioner_id);
         screen.open_page(&format!("{}/desk/patients/{ben}/times?{search}", app.base)).await;
         screen.press_first("details summary").await;
-        screen.fill("Reason (staff see it)", "Wound check").await;
+        screen.fill("Reason (required; staff see it)", "Wound check").await;
         screen.expect_accessible().await;
         screen.press_first("[aria-label$=overbook]").await;
         screen.see("overbooked").await;
         screen.expect_accessible().await;
         screen.open_page(&format!("{}/desk/time-off", app.base)).await;
-        screen.fill("Reason (staff see it)", "Ill").await;
+        screen.pick("Who", "Dr. Ada Vein").await;
+        screen.fill("Reason (required; staff see it)", "Ill").await;
         screen.press("Add the time off").await;
         screen.see("2 booked visits are affected").await;
         screen.expect_accessible().await;

@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::booking::{book_nth, booking, post_booking};
-use crate::support::clinic::free_slots;
+use crate::support::clinic::{free_slots, location, practitioner};
 use crate::support::filled_form::{FilledForm, led_to};
 use crate::support::people::patient_json;
 use crate::support::visitor::{Visitor, in_spanish, plain};
@@ -251,7 +251,10 @@ both! {
         let affected = led_to(&away.send(&visitor, "/desk/time-off").await);
         assert_eq!(led_to(&away.send(&visitor, "/desk/time-off").await), affected, "pressed twice, added once");
         let page = visitor.get(&affected).await;
-        for fact in ["Dr. Ada Vein is away", "Monday, March 2, 2026 (Ill <b>)", "3 booked visits are affected", "ann Tester", "Do not move it now"] {
+        for fact in [
+            "Dr. Ada Vein is away", "Monday, March 2, 2026 (Ill <b>)", "3 booked visits are affected", "ann Tester", "Do not move it now",
+            "Each patient gets a mail about the new time, or is put on the list of calls.",
+        ] {
             assert!(plain(&page.expect(200).text).contains(fact), "{fact} in {}", page.text);
         }
         // Two are moved to the first times, and one stays. Meanwhile somebody else moves one of the two.
@@ -262,12 +265,16 @@ both! {
         let some = visitor.get(&led_to(&chosen.send(&visitor, &moves).await)).await;
         let text = plain(&some.expect(200).text);
         assert!(text.contains("Not moved: 1. Moved: 1.") && text.contains("A visit has been changed meanwhile."), "{text}");
-        assert!(text.contains("eve Tester") && !text.contains("ann Tester"), "{text}");
+        let (moved, left) = text.split_once("booked visit is affected").expect("two parts");
+        assert!(left.contains("eve Tester") && !left.contains("ann Tester"), "{text}");
         let now = desk.get(&format!("/v1/appointments/{}", id(&visits[0]))).await.body.clone();
         assert!(now["starts_at"].as_str() > Some("2026-03-03"), "{now}");
+        // Who was moved where.
+        assert!(moved.contains("ann Tester") && moved.contains("Tuesday, March 3, 2026, 9:00 AM (EST)"), "{text}");
         let rest = FilledForm::to(&some, "/moves");
         let done = rest.send(&visitor, &moves).await;
-        assert!(led_to(&done).contains("moved=1"), "{}", led_to(&done));
+        let address = format!("moved={}&not_moved=0", id(&visits[2]));
+        assert!(led_to(&done).contains(&address), "{}", led_to(&done));
         let end = visitor.get(&led_to(&done)).await;
         assert!(end.expect(200).text.contains("Moved: 1.") && end.text.contains("No booked visit is affected."), "{}", end.text);
         let none = visitor.submit(&end, &moves, &[]).await;
@@ -281,6 +288,157 @@ both! {
         }
         assert!(visitor.get("/desk/time-off").await.text.contains("Nobody is away."));
         visitor.get(&affected).await.expect(404);
+    }
+
+    async fn a_sick_day_names_who_is_at_the_clinic_and_chooses_no_earlier_time(app: App) {
+        let (clinic, desk) = (app.clinic().await, app.desk().await);
+        let (ann, ben) = (app.patient("ann").await, app.patient("ben").await);
+        let here = book_nth(&desk, &clinic.check, 0, &ann.patient_id).await.body;
+        desk.post_empty(&format!("/v1/appointments/{}/check-in", id(&here))).await.expect(200);
+        let slots = free_slots(&desk, &clinic.check).await;
+        let friday = slots.iter().find(|slot| slot["starts_at"].as_str() > Some("2026-03-06")).expect("a slot");
+        post_booking(&desk, booking(friday, &clinic.check, &ben.patient_id)).await.expect(201);
+        let visitor = at_the_desk(&app).await;
+        let list = visitor.get("/desk/time-off").await;
+        let text = plain(&list.expect(200).text);
+        assert!(text.contains("required><option value=\"\"></option>") && text.contains("(required; staff see it)"), "{text}");
+        let away = FilledForm::to(&list, "time-off").with(&[("day", "2026-03-02"), ("reason", "Ill")]);
+        let nobody = away.send(&visitor, "/desk/time-off").await;
+        assert!(nobody.expect(422).text.contains("practitioner_id: must be chosen"), "{}", nobody.text);
+        // Until the end of April, so that only earlier times are left.
+        let who = [("practitioner_id", clinic.practitioner_id.as_str())];
+        let today = led_to(&away.clone().with(&who).send(&visitor, "/desk/time-off").await);
+        let page = visitor.get(&today).await;
+        let text = plain(&page.expect(200).text);
+        for fact in ["At the clinic now", "is here", "ann Tester", "No booked visit is affected."] {
+            assert!(text.contains(fact), "{fact} in {text}");
+        }
+        let long = [who[0], ("day", "2026-03-06"), ("last_day", "2026-04-30"), ("form_key", "long")];
+        let page = visitor.get(&led_to(&away.with(&long).send(&visitor, "/desk/time-off").await)).await;
+        let text = plain(&page.expect(200).text);
+        assert!(text.contains("1 booked visit is affected") && text.contains("(earlier: ask the patient first)"), "{text}");
+        assert!(FilledForm::to(&page, "/moves").has_empty_move(), "{text}");
+    }
+
+    async fn a_walk_in_is_booked_from_the_free_time_of_the_day(app: App) {
+        let (clinic, desk) = (app.clinic().await, app.desk().await);
+        let visitor = at_the_desk(&app).await;
+        let day = visitor.get("/desk").await;
+        let wanted = format!(
+            "location_id={}&practitioner_id={}&date=2026-03-02&time=09%3A15", clinic.location_id, clinic.practitioner_id
+        );
+        let text = plain(&day.expect(200).text);
+        assert!(text.contains(&format!("href=\"desk/patients?{wanted}\"")), "{wanted} in {text}");
+        assert!(!text.contains("reach us by phone"), "the numbers are for patients");
+        let whom = visitor.get(&format!("/desk/patients?{wanted}")).await;
+        let text = plain(&whom.expect(200).text);
+        for fact in ["For whom?", "Monday, March 2, 9:15 AM, Dr. Ada Vein, Main Street", &format!("desk/patients/new?{wanted}")] {
+            assert!(text.contains(fact), "{fact} in {text}");
+        }
+        // A patient whom the clinic knows is found, and the time goes on.
+        let ann = app.patient("ann").await;
+        let found = FilledForm::to(&whom, "desk/patients").with(&[("q", "ann")]).send(&visitor, "/desk/patients").await;
+        let link = format!("desk/patients/{}/times?{wanted}", ann.patient_id);
+        assert!(plain(&found.expect(200).text).contains(&link), "{link} in {}", found.text);
+        let form = visitor.get(&format!("/desk/patients/new?{wanted}")).await;
+        let text = plain(&form.expect(200).text);
+        assert!(text.contains("autofocus") && text.contains(">Portuguese</option>"), "{text}");
+        let fields = [
+            ("given_name", "Will"), ("family_name", "Walker"), ("date_of_birth", "1970-02-03"), ("phone", "(202) 555-0144"),
+            ("preferred_language", "pt"),
+        ];
+        let register = FilledForm::to(&form, "patients/new").with(&fields);
+        let without = register.send(&visitor, "/desk/patients/new").await;
+        assert!(plain(&without.expect(422).text).contains("administrative_sex-error\">Choose one."), "{}", without.text);
+        let registered = register.with(&[("administrative_sex", "male")]).send(&visitor, "/desk/patients/new").await;
+        let times = led_to(&registered);
+        assert!(times.contains(&format!("/times?{wanted}")), "{times}");
+        // The first kind of visit of the clinic is chosen, and its times are there at once.
+        let page = visitor.get(&times).await;
+        let text = plain(&page.expect(200).text);
+        assert!(text.contains(&format!("<option value=\"{}\" selected>New patient", clinic.new_visit)), "{text}");
+        let chosen = text.split("<button autofocus").nth(1).expect("the chosen time");
+        let slot = chosen.split("value=\"").nth(1).expect("a value").split('"').next().expect("an id").to_owned();
+        assert!(text.find("name=\"slot_id\"") < text.find("id=\"note\""), "times come before notes");
+        let patient = times.split(['/', '?']).find(|part| part.len() == 36).expect("an id").to_owned();
+        let book = FilledForm::to(&page, "/visits").with(&[("slot_id", &slot)]);
+        let visit = led_to(&book.send(&visitor, &format!("/desk/patients/{patient}/visits")).await);
+        let page = visitor.get(&visit).await;
+        let text = plain(&page.expect(200).text);
+        for fact in ["The visit is booked.", "Booked by the clinic", "9:15 AM", "speaks Portuguese"] {
+            assert!(text.contains(fact), "{fact} in {text}");
+        }
+        assert_eq!(text.matches("America/New_York").count(), 0, "the zone is short, and stands once: {text}");
+        let path = visit.split('?').next().expect("a path").to_owned();
+        visitor.submit(&page, &format!("{path}/check-in"), &[]).await.expect(303);
+        let seen = desk.get(&format!("/v1/appointments?patient_id={patient}")).await.items();
+        assert_eq!((seen.len(), &seen[0]["status"]), (1, &json!("checked-in")));
+    }
+
+    async fn the_desk_records_the_decision_on_an_outstanding_consent(app: App) {
+        let (_, desk) = (app.clinic().await, app.desk().await);
+        let patient = desk.post("/v1/patients", patient_json("Rosa", "rosa@patients.example")).await.expect(201).id();
+        let visitor = at_the_desk(&app).await;
+        let card = visitor.get(&format!("/desk/patients/{patient}")).await;
+        let text = plain(&card.expect(200).text);
+        assert!(text.contains("to ask for: treatment, privacy notice") && text.contains("Consents to ask for"), "{text}");
+        let path = format!("/desk/patients/{patient}/consents");
+        let form = FilledForm::to(&card, "/consents").with(&[("method", "paper")]);
+        assert!(form.send(&visitor, &path).await.expect(422).text.contains("decision"), "a button says the decision");
+        let accepted = form.with(&[("decision", "accepted")]);
+        for _ in 0..2 {
+            accepted.send(&visitor, &path).await.expect(303);
+        }
+        let consents = desk.get(&format!("/v1/patients/{patient}/consents")).await.items();
+        assert_eq!(consents.len(), 1, "pressed twice, recorded once: {consents:?}");
+        assert_eq!((&consents[0]["type"], &consents[0]["decision"], &consents[0]["method"]), (&json!("treatment"), &json!("accepted"), &json!("paper")));
+        let card = visitor.get(&format!("/desk/patients/{patient}")).await;
+        assert!(plain(&card.expect(200).text).contains("to ask for: privacy notice"), "{}", card.text);
+    }
+
+    async fn the_desk_sends_the_mail_about_a_visit_again(app: App) {
+        let (clinic, desk, ann) = (app.clinic().await, app.desk().await, app.patient("ann").await);
+        let visit = book_nth(&desk, &clinic.check, 8, &ann.patient_id).await.body;
+        app.mails().await;
+        let before = app.mails_to(&ann.email).await.len();
+        let visitor = at_the_desk(&app).await;
+        let path = format!("/desk/visits/{}", id(&visit));
+        let page = visitor.get(&path).await;
+        assert!(page.expect(200).text.contains("send the patient the link again"), "{}", page.text);
+        let mut led = Vec::new();
+        for _ in 0..2 {
+            led.push(led_to(&visitor.submit(&page, &format!("{path}/links"), &[]).await));
+        }
+        assert_eq!(led[0], led[1]);
+        assert!(visitor.get(&led[0]).await.expect(200).text.contains("The mail is on its way."));
+        app.mails().await;
+        assert_eq!(app.mails_to(&ann.email).await.len(), before + 1, "pressed twice, sent once");
+    }
+
+    async fn the_desk_reads_the_patients_word_for_a_kind_of_visit_and_begins_with_the_shown_place(app: App) {
+        let (clinic, admin) = (app.clinic().await, app.admin().await);
+        admin.update(&format!("/v1/visit-types/{}", clinic.new_visit), json!({"public_name": "First visit"})).await.expect(200);
+        let second = location(&admin, "Elm Street", "America/New_York").await;
+        let bo = practitioner(&admin, "Dr. Bo Vessel", &second, &[&clinic.check]).await;
+        let ann = app.patient("ann").await;
+        let visitor = at_the_desk(&app).await;
+        let times = format!("/desk/patients/{}/times", ann.patient_id);
+        let first = visitor.get(&times).await;
+        let text = plain(&first.expect(200).text);
+        assert!(text.contains("New patient (patients read: First visit)"), "{text}");
+        assert!(text.contains("Dr. Ada Vein, Monday, March 2, Main Street\"") && !text.contains("Dr. Bo Vessel, Monday"), "{text}");
+        let day = visitor.get(&format!("/desk?location={second}")).await;
+        assert!(plain(&day.expect(200).text).contains(&format!("desk/patients/new?location_id={second}")), "{}", day.text);
+        // At the other place, another kind of visit is the first one that can be booked.
+        let there = visitor.get(&format!("{times}?location_id={second}")).await;
+        let text = plain(&there.expect(200).text);
+        assert!(text.contains(&format!("<option value=\"{}\" selected>Check", clinic.check)), "{text}");
+        assert!(text.contains("Dr. Bo Vessel, Monday, March 2, Elm Street\"") && !text.contains("Dr. Ada Vein, Monday"), "{text}");
+        let anywhere = visitor.get(&format!("{times}?location_id=&visit_type_id={}", clinic.check)).await;
+        let text = plain(&anywhere.expect(200).text);
+        assert!(text.contains("Dr. Bo Vessel, Monday") && text.contains("Dr. Ada Vein, Monday"), "{text}");
+        assert!(text.contains("location_id=&date=2026-03-03"), "the other days are anywhere, too: {text}");
+        assert!(text.contains(&bo), "the list of practitioners");
     }
 
     async fn calls_to_one_number_are_one_card_with_one_button(app: App) {

@@ -103,6 +103,42 @@ both! {
         }
     }
 
+    async fn patients_who_have_checked_in_are_listed_apart_and_have_no_proposals(app: App) {
+        let (clinic, desk) = (app.clinic().await, app.desk().await);
+        let (ann, bob) = (app.patient("ann").await, app.patient("bob").await);
+        let here = book_nth(&desk, &clinic.check, 0, &ann.patient_id).await.body;
+        let later = book_nth(&desk, &clinic.check, 8, &bob.patient_id).await.body;
+        act(&desk, &here, "check-in").await.expect(200);
+        // The patient still waits after the planned end.
+        app.clock.advance(jiff::SignedDuration::from_mins(45));
+        let path = ill(&desk, &clinic).await;
+        let affected = desk.get(&path).await;
+        let body = &affected.expect(200).body;
+        let ids = |list: &str| body[list].as_array().expect("a list").iter().map(|visit| visit["id"].clone()).collect::<Vec<_>>();
+        assert_eq!((ids("checked_in_appointments"), ids("affected_appointments")), (vec![here["id"].clone()], vec![later["id"].clone()]));
+        assert_eq!(body["affected_total"], 1, "{}", affected.text);
+        assert_eq!(body["checked_in_appointments"][0]["patient"]["display_name"], "ann Tester");
+        assert_eq!(body["checked_in_appointments"][0].get("proposals"), None);
+        act(&desk, &here, "complete").await.expect(200);
+        assert_eq!(desk.get(&path).await.body["checked_in_appointments"], json!([]));
+    }
+
+    async fn a_colleague_at_the_same_time_is_proposed_first_and_then_other_days(app: App) {
+        let (clinic, desk, admin) = (app.clinic().await, app.desk().await, app.admin().await);
+        let bo = practitioner(&admin, "Dr. Bo Vessel", &clinic.location_id, &[&clinic.check]).await;
+        let ada: Vec<Value> = free(&desk, &clinic.check, &clinic.practitioner_id).await;
+        // The first time of Tuesday afternoon. Monday has free times, too, which are earlier.
+        let slot = ada.iter().find(|slot| slot["starts_at"].as_str() > Some("2026-03-03T18:00:00Z")).expect("a slot");
+        let visit = book(&desk, slot, &clinic.check, &app.patient("ann").await.patient_id).await.expect(201).body.clone();
+        let off = json!({"kind": "time_off", "starts_at": "2026-03-03T05:00:00Z", "ends_at": "2026-03-04T05:00:00Z", "reason": "Ill"});
+        let added = desk.post(&format!("/v1/practitioners/{}/exceptions", clinic.practitioner_id), off).await;
+        let affected = desk.get(&format!("{}/affected-appointments", added.expect(201).location())).await;
+        let proposals = affected.expect(200).body["affected_appointments"][0]["proposals"].as_array().expect("times").clone();
+        assert_eq!((&proposals[0]["starts_at"], &proposals[0]["practitioner_id"]), (&visit["starts_at"], &json!(bo)));
+        let days: Vec<_> = proposals.iter().map(|slot| slot["starts_at"].as_str().expect("an instant")[..10].to_owned()).collect();
+        assert_eq!(days, ["2026-03-03", "2026-03-04", "2026-03-05"]);
+    }
+
     async fn a_request_that_is_sent_several_times_at_once_tells_each_patient_once(app: App) {
         let clinic = app.clinic().await;
         let (ann, bob, desk) = (app.patient("ann").await, app.patient("bob").await, app.desk().await);
@@ -188,7 +224,7 @@ both! {
         let (ann, desk) = (app.patient("ann").await, app.desk().await);
         let affected = ill(&desk, &clinic).await;
         ann.get(&affected).await.problem(403, "role_forbidden");
-        assert_eq!(desk.get(&affected).await.expect(200).body, json!({"affected_appointments": [], "affected_total": 0}));
+        assert_eq!(desk.get(&affected).await.expect(200).body, json!({"affected_appointments": [], "affected_total": 0, "checked_in_appointments": []}));
         let one = json!({"appointment_id": clinic.check, "version": 1, "slot_id": clinic.check});
         move_all(&ann, std::slice::from_ref(&one), "k").await.problem(403, "role_forbidden");
         desk.post(MOVE_ALL, json!({"moves": [one]})).await.invalid("Idempotency-Key:", "required");

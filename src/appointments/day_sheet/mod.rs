@@ -74,8 +74,9 @@ pub fn load(tx: &mut Tx, id: LocationId, day: Option<Day>) -> Result<DaySheet> {
     let local = LocalDay::new(id, zone, day);
     let span = (local.from, local.to);
     let appointments = visits(tx, Of::Location(id), day, span)?;
-    let mut gaps = slot_gaps(tx, Of::Location(id), day, span)?;
-    gaps.extend(exceptions(tx, Whose::Location(id), &[local])?);
+    let exceptions = exceptions(tx, Whose::Location(id), &[local])?;
+    let mut gaps = slot_gaps(tx, Of::Location(id), day, span, &exceptions)?;
+    gaps.extend(exceptions);
     gaps.sort_by_key(|gap| (gap.starts_at, gap.ends_at));
     Ok(DaySheet {
         location_id: id,

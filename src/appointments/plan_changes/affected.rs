@@ -1,4 +1,4 @@
-//! The visits that a practitioner's time off affects, each with the nearest free times.
+//! The visits that a practitioner's time off affects, each with free times to move to, and the patients who are at the clinic for them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use actix_web::{HttpResponse, get};
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use jiff::SignedDuration;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -34,7 +35,7 @@ pub const MAX_VISITS: usize = 100;
 const LONGEST: SignedDuration = SignedDuration::from_hours(24);
 /// Visits of one kind at one location are searched together if they start in the same time of this length, ...
 const SPAN: SignedDuration = SignedDuration::from_hours(7 * 24);
-/// ... from this long before the first of them on.
+/// ... from this long before the first of them on, for the case that no later time is near.
 const EARLIER: SignedDuration = SignedDuration::from_hours(24);
 /// How many free times are compared for one visit, and how many more for each further one.
 const CHOICES: i64 = 1000;
@@ -58,15 +59,17 @@ pub struct AppointmentToMove {
     pub appointment: AffectedAppointment,
     /// The version of the appointment, the number in its `ETag`.
     pub version: i32,
-    /// The nearest free times for the same kind of visit at the location, at most three, with any practitioner. The first ones of all
-    /// visits do not overlap, and never want the same last unit of a resource, so that all can be moved to them.
+    /// Free times for the same kind of visit at the location, at most three, with any practitioner, the best one first: those from the present
+    /// start on, the soonest first; earlier ones only after all free times of the next seven days. They are on different days, as far as other
+    /// days have a free time. The first ones of all visits do not overlap, and never want the same last unit of a resource, so that all can be moved
+    /// to them.
     #[schema(max_items = 3)]
     pub proposals: Vec<SlotView>,
 }
 
 /// The visits that time off affects.
 #[derive(Serialize, ToSchema)]
-#[schema(example = json!({"affected_appointments": [], "affected_total": 0}))]
+#[schema(example = json!({"affected_appointments": [], "affected_total": 0, "checked_in_appointments": []}))]
 pub struct AppointmentsToMove {
     /// The booked visits that are not over, earliest first, at most 100.
     #[schema(max_items = 100)]
@@ -74,6 +77,10 @@ pub struct AppointmentsToMove {
     /// The number of all of them.
     #[schema(minimum = 0)]
     pub affected_total: usize,
+    /// The visits whose patients have checked in and are not done, earliest first, at most 100. The patients are at the clinic, so these
+    /// visits have no proposals: ask the patients.
+    #[schema(max_items = 100)]
+    pub checked_in_appointments: Vec<AffectedAppointment>,
 }
 
 /// A visit that has to move.
@@ -96,9 +103,10 @@ pub async fn read(context: &Context, id: ExceptionId) -> Result<AppointmentsToMo
     context
         .read(move |tx| {
             let exception = exception::find(tx.conn, id)?;
-            let mut rows = affected_by(tx, &exception)?;
+            let (mut rows, mut here) = affected_by(tx, &exception)?;
             let affected_total = rows.len();
             rows.truncate(MAX_VISITS);
+            here.truncate(MAX_VISITS);
             let mut proposals = proposals(tx, &rows)?;
             let versions: HashMap<_, _> = rows.iter().map(|row| (row.id, row.version)).collect();
             let shown = affected::load(tx, &versions.keys().copied().collect::<Vec<_>>())?;
@@ -110,38 +118,51 @@ pub async fn read(context: &Context, id: ExceptionId) -> Result<AppointmentsToMo
             Ok(AppointmentsToMove {
                 affected_appointments: shown.affected_appointments.into_iter().map(item).collect(),
                 affected_total,
+                checked_in_appointments: affected::with_status(tx, &here, AppointmentStatus::CheckedIn)?
+                    .affected_appointments,
             })
         })
         .await
 }
 
-/// Loads the booked visits in time off that are not over, by start.
-fn affected_by(tx: &mut Tx, exception: &Exception) -> Result<Vec<Row>> {
+/// Loads the booked visits in time off that are not over, by start, and those whose patients are at the clinic, which may be late.
+fn affected_by(tx: &mut Tx, exception: &Exception) -> Result<(Vec<Row>, Vec<AppointmentId>)> {
     if exception.kind != ExceptionKind::TimeOff {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), Vec::new()));
     }
-    let from = exception.starts_at.max(tx.now);
+    let from = exception.starts_at;
     let mut query = appointments::table
         .filter(appointments::practitioner_id.eq(exception.practitioner_id))
         .filter(appointments::starts_at.gt(from.minus(LONGEST)))
         .filter(appointments::starts_at.lt(exception.ends_at.plus(LONGEST)))
         .filter(appointments::busy_until.gt(from))
         .filter(appointments::busy_from.lt(exception.ends_at))
-        .filter(appointments::status.eq(AppointmentStatus::Booked))
+        .filter(
+            appointments::status
+                .eq(AppointmentStatus::CheckedIn)
+                .or(appointments::status.eq(AppointmentStatus::Booked).and(appointments::busy_until.gt(tx.now))),
+        )
         .order((appointments::starts_at, appointments::id))
         .select((
-            appointments::id,
-            appointments::version,
-            appointments::patient_id,
-            appointments::location_id,
-            appointments::visit_type_id,
-            appointments::starts_at,
+            appointments::status,
+            (
+                appointments::id,
+                appointments::version,
+                appointments::patient_id,
+                appointments::location_id,
+                appointments::visit_type_id,
+                appointments::starts_at,
+            ),
         ))
         .into_boxed();
     if let Some(location) = exception.location_id {
         query = query.filter(appointments::location_id.eq(location));
     }
-    Ok(query.load(tx.conn)?)
+    let found: Vec<(AppointmentStatus, Row)> = query.load(tx.conn)?;
+    let (here, booked): (Vec<_>, Vec<_>) =
+        found.into_iter().partition(|(status, _)| *status == AppointmentStatus::CheckedIn);
+    let here = here.into_iter().map(|(_, row)| row.id).collect();
+    Ok((booked.into_iter().map(|(_, row)| row).collect(), here))
 }
 
 /// Searches free times, once for all visits of a kind at a location in about a week.
@@ -197,9 +218,11 @@ fn search(tx: &mut Tx, (kind, location, first): Searched, rows: &[Row]) -> Resul
         };
         units.map(need).collect()
     };
+    let zone = visit.zones.get(&location).cloned().unwrap_or(TimeZone::UTC);
     let choice = |(slot, time): (&SlotView, &VisitTime)| Choice {
         practitioner: slot.practitioner_id,
         time: *time,
+        day: time.starts_at.in_zone(&zone).date(),
         needs: needs(*time),
     };
     let choices = slots.iter().zip(&times).map(choice).collect();
@@ -228,10 +251,11 @@ fn other_visits(conn: &mut Conn, rows: &[Row]) -> Result<HashMap<AppointmentId, 
 
 /// Read the appointments that time off affects
 ///
-/// Staff only. Returns the booked appointments in the time off that are not over, each with up to three of the nearest free times that
-/// `GET /v1/slots` offers for the same kind of visit at the location, with any practitioner. The first ones do not overlap, and a unit of each resource is left
-/// for each: send them to
-/// `POST /v1/appointments/reschedule` to move all. Extra hours affect none.
+/// Staff only. Returns the booked appointments in the time off that are not over, each with up to three of the free times that `GET /v1/slots`
+/// offers for the same kind of visit at the location, with any practitioner. Earlier times than the present one come only after all free
+/// times of the next seven days. The first ones do not overlap, and a unit of each resource is left for each: send them to
+/// `POST /v1/appointments/reschedule` to move all. Appointments whose patients have checked in are listed apart, without times. Extra hours
+/// affect none.
 #[utoipa::path(
     tag = "practitioners",
     operation_id = "get_affected_appointments",

@@ -1,11 +1,20 @@
 //! Which free times are proposed for visits that have to move. Pure.
 
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use jiff::SignedDuration;
+use jiff::civil::Date as Day;
+
 use crate::clock::Timestamp;
 use crate::ids::{LocationId, PatientId, PractitionerId, ResourceId};
 use crate::scheduling::visit_time::VisitTime;
 
 /// How many times are proposed for each visit.
 pub const MOST: usize = 3;
+/// A later time is near if it starts within this time of the visit's present start. Earlier times come after all of these: patients have
+/// planned until the present start, and rarely can come sooner.
+pub const NEAR: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// A visit that has to move.
 #[derive(Debug, Clone)]
@@ -23,6 +32,8 @@ pub struct Visit {
 pub struct Choice {
     pub practitioner: PractitionerId,
     pub time: VisitTime,
+    /// The local day of the start.
+    pub day: Day,
     pub needs: Vec<Need>,
 }
 
@@ -80,15 +91,16 @@ fn overlap(one: (Timestamp, Timestamp), other: (Timestamp, Timestamp)) -> bool {
 
 /// Returns for each visit the places of its proposals in the list of its group, the first choice first.
 ///
-/// The nearest times come first, counted from the visit's present start. First choices never collide, so all visits can move to them at
-/// once, and a unit of each resource is left for each; the visits choose in their order. No proposal takes a first choice of another visit, or the time of another visit of the patient.
+/// First choices are the best ones by [`in_order`]. They never collide, so all visits can move to them at once, and a unit of each resource
+/// is left for each; the visits choose in their order. The further proposals are on other days, as far as other days have a free time. No
+/// proposal takes a first choice of another visit, or the time of another visit of the patient.
 pub fn propose(visits: &[Visit], groups: &[Vec<Choice>]) -> Vec<Vec<usize>> {
     let choices = |visit: &Visit| groups.get(visit.group).map(Vec::as_slice).unwrap_or_default();
     let mut firsts: Vec<First> = vec![None; visits.len()];
     let mut proposals: Vec<Vec<usize>> = vec![Vec::new(); visits.len()];
     for (at, visit) in visits.iter().enumerate() {
         let free = |place: &usize| is_free(visit, &choices(visit)[*place], &firsts);
-        if let Some(place) = nearest(visit, choices(visit)).into_iter().find(free) {
+        if let Some(place) = in_order(visit, choices(visit)).into_iter().find(free) {
             firsts[at] = Some((visit.patient, &choices(visit)[place]));
             proposals[at].push(place);
         }
@@ -96,22 +108,62 @@ pub fn propose(visits: &[Visit], groups: &[Vec<Choice>]) -> Vec<Vec<usize>> {
     for (at, visit) in visits.iter().enumerate() {
         let Some(first) = proposals[at].first().copied() else { continue };
         let own = firsts[at].take();
-        let free = |place: &usize| *place != first && is_free(visit, &choices(visit)[*place], &firsts);
-        let others = nearest(visit, choices(visit)).into_iter().filter(free).take(MOST - 1);
-        proposals[at].extend(others.collect::<Vec<_>>());
+        proposals[at] = with_others(visit, choices(visit), first, &firsts);
         firsts[at] = own;
     }
     proposals
 }
 
-/// The places of a list, by the distance from the visit's present start.
-fn nearest(visit: &Visit, choices: &[Choice]) -> Vec<usize> {
+/// Adds further proposals to a first choice: the best one of each other day, then the best ones that are left.
+fn with_others(visit: &Visit, choices: &[Choice], first: usize, firsts: &[First]) -> Vec<usize> {
+    let others = in_order(visit, choices).into_iter().filter(|place| *place != first);
+    let mut others = others.filter(|place| is_free(visit, &choices[*place], firsts));
+    let mut days = BTreeSet::from([choices[first].day]);
+    let (mut chosen, mut same_days) = (Vec::new(), Vec::new());
+    while chosen.len() < MOST - 1 {
+        let Some(place) = others.next() else { break };
+        if days.insert(choices[place].day) {
+            chosen.push(place);
+        } else if same_days.len() < MOST - 1 {
+            same_days.push(place);
+        }
+    }
+    let missing = MOST - 1 - chosen.len();
+    chosen.extend(same_days.into_iter().take(missing));
+    let mut proposals = vec![first];
+    proposals.extend(in_order(visit, choices).into_iter().filter(|place| chosen.contains(place)));
+    proposals
+}
+
+/// The places of a list, the best one first: the near later times by their start, which begin with a colleague at the same time and the rest
+/// of the day; then the earlier times, the nearest first; then the times that are later than near.
+fn in_order(visit: &Visit, choices: &[Choice]) -> Vec<usize> {
     let mut places: Vec<usize> = (0..choices.len()).collect();
     places.sort_by_key(|place| {
         let start = choices[*place].time.starts_at;
-        (start.as_micros().abs_diff(visit.starts_at.as_micros()), start, *place)
+        (Wait::of(visit, start), *place)
     });
     places
+}
+
+/// How well a start fits in the place of the present one, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Wait {
+    Near(Timestamp),
+    Earlier(Reverse<Timestamp>),
+    Far(Timestamp),
+}
+
+impl Wait {
+    fn of(visit: &Visit, start: Timestamp) -> Self {
+        if start < visit.starts_at {
+            Self::Earlier(Reverse(start))
+        } else if start <= visit.starts_at.plus(NEAR) {
+            Self::Near(start)
+        } else {
+            Self::Far(start)
+        }
+    }
 }
 
 fn is_free(visit: &Visit, choice: &Choice, firsts: &[First]) -> bool {
@@ -125,7 +177,7 @@ fn is_free(visit: &Visit, choice: &Choice, firsts: &[First]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use jiff::SignedDuration;
+    use jiff::tz::TimeZone;
     use proptest::collection::vec;
     use proptest::prelude::*;
     use uuid::Uuid;
@@ -140,7 +192,8 @@ mod tests {
 
     fn choice(practitioner: u8, quarter: i64, length: i32) -> Choice {
         let time = VisitLength::of_minutes(0, length, 15).starting(at(quarter * 15));
-        Choice { practitioner: PractitionerId(Uuid::from_u128(practitioner.into())), time, needs: Vec::new() }
+        let day = time.starts_at.in_zone(&TimeZone::UTC).date();
+        Choice { practitioner: PractitionerId(Uuid::from_u128(practitioner.into())), time, day, needs: Vec::new() }
     }
 
     const SCANNER: (ResourceId, LocationId) = (ResourceId(Uuid::nil()), LocationId(Uuid::nil()));
@@ -155,10 +208,30 @@ mod tests {
         Visit { patient, starts_at: at(quarter * 15), group: 0, others: Vec::new() }
     }
 
+    /// Quarters of an hour in a day.
+    const DAY: i64 = 96;
+
     #[test]
-    fn the_nearest_times_come_first_and_a_tie_goes_to_the_earlier_one() {
-        let choices = vec![choice(1, -40, 15), choice(1, -4, 15), choice(1, 4, 15), choice(1, 8, 15)];
-        assert_eq!(propose(&[visit(1, 0)], &[choices]), [vec![1, 2, 3]]);
+    fn a_colleague_at_the_same_time_comes_first_then_later_times_and_earlier_ones_last() {
+        let choices = vec![choice(1, -8, 15), choice(1, -4, 15), choice(2, 0, 15), choice(1, 4, 15), choice(1, 8, 15)];
+        assert_eq!(in_order(&visit(1, 0), &choices), [2, 3, 4, 1, 0]);
+        assert_eq!(propose(&[visit(1, 0)], &[choices]), [vec![2, 3, 4]]);
+    }
+
+    #[test]
+    fn an_earlier_time_comes_before_one_that_is_later_than_near() {
+        let choices = vec![choice(1, -4, 15), choice(1, 7 * DAY, 15), choice(1, 7 * DAY + 1, 15)];
+        assert_eq!(in_order(&visit(1, 0), &choices), [1, 0, 2]);
+        assert_eq!(in_order(&visit(1, -1), &choices), [0, 1, 2], "the later ones are both too far");
+    }
+
+    #[test]
+    fn the_further_proposals_are_on_other_days() {
+        let day = |at: i64| [0, 1, 2].map(|quarter| choice(1, at * DAY + quarter, 15));
+        let choices: Vec<_> = [day(1), day(2), day(4)].into_iter().flatten().collect();
+        assert_eq!(propose(&[visit(1, 0)], &[choices]), [vec![0, 3, 6]]);
+        let choices: Vec<_> = [day(1), day(2)].into_iter().flatten().collect();
+        assert_eq!(propose(&[visit(1, 0)], &[choices]), [vec![0, 1, 3]], "two days have three times");
     }
 
     #[test]
@@ -262,5 +335,58 @@ mod tests {
                 }
             }
         }
+
+        #[test]
+        fn an_earlier_time_is_the_first_choice_only_if_no_near_later_one_is_free(
+            visits in vec((0_u8..4, 0_i64..2 * DAY), 0..12),
+            free in vec((0_u8..3, -DAY..12 * DAY), 0..40),
+        ) {
+            let choices: Vec<_> = free.iter().map(|(who, at)| choice(*who, *at, 15)).collect();
+            let visits: Vec<_> = visits.into_iter().map(|(patient, quarter)| visit(patient, quarter)).collect();
+            let groups = [choices];
+            let proposed = propose(&visits, &groups);
+            for (index, (visit, own)) in visits.iter().zip(&proposed).enumerate() {
+                let Some(first) = own.first().map(|place| &groups[0][*place]) else { continue };
+                if first.time.starts_at >= visit.starts_at {
+                    continue;
+                }
+                let firsts = firsts_of_others(&visits, &groups[0], &proposed, index);
+                let is_near = |one: &&Choice| matches!(Wait::of(visit, one.time.starts_at), Wait::Near(_));
+                prop_assert!(!groups[0].iter().filter(is_near).any(|one| is_free(visit, one, &firsts)));
+            }
+        }
+
+        #[test]
+        fn two_proposals_are_on_one_day_only_if_no_other_day_has_a_free_time(
+            visits in vec((0_u8..4, 0_i64..2 * DAY), 0..12),
+            free in vec((0_u8..3, -DAY..12 * DAY), 0..40),
+        ) {
+            let choices: Vec<_> = free.iter().map(|(who, at)| choice(*who, *at, 15)).collect();
+            let visits: Vec<_> = visits.into_iter().map(|(patient, quarter)| visit(patient, quarter)).collect();
+            let groups = [choices];
+            let proposed = propose(&visits, &groups);
+            for (index, (visit, own)) in visits.iter().zip(&proposed).enumerate() {
+                let days: BTreeSet<_> = own.iter().map(|place| groups[0][*place].day).collect();
+                let firsts = firsts_of_others(&visits, &groups[0], &proposed, index);
+                let is_on_another_day = |one: &&Choice| !days.contains(&one.day);
+                if days.len() < own.len().max(1) || own.len() < MOST {
+                    prop_assert!(!groups[0].iter().filter(is_on_another_day).any(|one| is_free(visit, one, &firsts)));
+                }
+            }
+        }
+    }
+
+    /// The first choices of all visits but one.
+    fn firsts_of_others<'a>(
+        visits: &[Visit],
+        choices: &'a [Choice],
+        proposed: &[Vec<usize>],
+        without: usize,
+    ) -> Vec<First<'a>> {
+        let first = |(at, (visit, own)): (usize, (&Visit, &Vec<usize>))| {
+            let place = own.first().filter(|_| at != without)?;
+            Some((visit.patient, &choices[*place]))
+        };
+        visits.iter().zip(proposed).enumerate().map(first).collect()
     }
 }

@@ -34,7 +34,7 @@ pub struct CreatedPatient {
     /// Other records that may be of the same person, as `GET /v1/patients/{id}/duplicates` lists them; for staff only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    duplicates: Option<Vec<DuplicateView>>,
+    pub duplicates: Option<Vec<DuplicateView>>,
 }
 
 fn example() -> Value {

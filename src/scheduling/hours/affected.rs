@@ -114,6 +114,15 @@ pub fn overbooked_within(
 
 /// Loads those of the appointments that are booked. The audit event of the change names the patients.
 pub fn load<P>(tx: &mut Tx<P>, affected: &[AppointmentId]) -> Result<AffectedAppointments> {
+    with_status(tx, affected, AppointmentStatus::Booked)
+}
+
+/// Loads those of the appointments that have this status. The audit event names the patients.
+pub fn with_status<P>(
+    tx: &mut Tx<P>,
+    affected: &[AppointmentId],
+    status: AppointmentStatus,
+) -> Result<AffectedAppointments> {
     let mut rows: Vec<Row> = Vec::new();
     for ids in affected.chunks(CHUNK) {
         rows.extend(
@@ -122,7 +131,7 @@ pub fn load<P>(tx: &mut Tx<P>, affected: &[AppointmentId]) -> Result<AffectedApp
                 .inner_join(visit_types::table.on(visit_types::id.eq(appointments::visit_type_id)))
                 .inner_join(patients::table.on(patients::id.eq(appointments::patient_id)))
                 .filter(appointments::id.eq_any(ids.to_vec()))
-                .filter(appointments::status.eq(AppointmentStatus::Booked))
+                .filter(appointments::status.eq(status))
                 .select((
                     (
                         appointments::id,

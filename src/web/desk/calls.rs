@@ -14,7 +14,7 @@ use url::form_urlencoded::Serializer;
 use super::super::form_post::Sent;
 use super::super::language::both;
 use super::clinic::Clinic;
-use super::{Member, MemberForm, refuse, visit};
+use super::{Member, MemberForm, refuse, spoken, visit};
 use crate::appointments::listing as appointments;
 use crate::error::Result;
 use crate::http::PathId;
@@ -35,7 +35,7 @@ pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpRes
         visits => visits, more_visits => more_visits,
         more_calls => more_calls.map(|next| part(&next, asked.first("mails"))),
         more_failed => more_failed.map(|next| part(asked.first("calls"), &next)),
-        calls => together(calls).into_iter().map(|calls| Value::from(Serde(&calls))).collect::<Vec<_>>(),
+        calls => together(calls).iter().map(|calls| calls_of(&member, calls)).collect::<Vec<_>>(),
         failed => failed.iter().map(|mail| mail_of(mail, member.language)).collect::<Vec<_>>(),
         form_key => member.form_key(),
     };
@@ -70,6 +70,15 @@ async fn messages(member: &Member, query: &str, cursor: &str) -> Result<(Vec<Mes
     let (filter, page) = (member.parameters(OPERATION, &query)?, member.parameters(OPERATION, &query)?);
     let found = listing::list(&member.context, filter, page).await?;
     Ok((found.items, found.next_cursor))
+}
+
+/// The calls to one number, with the language of each if it is another one than that of the page.
+fn calls_of(member: &Member, calls: &[MessageView]) -> Vec<Value> {
+    let shown = |call: &MessageView| {
+        let speaks = member.other_language(&call.recipient.language).map(|tag| spoken::name(tag, member.language));
+        context! { speaks => speaks, ..Value::from(Serde(call)) }
+    };
+    calls.iter().map(shown).collect()
 }
 
 /// A mail that could not be sent.
@@ -152,7 +161,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
             email => all.then_some("ann@example.org"), language => if all { "es" } else { "en" },
         };
         context! {
-            id => "1", kind_name => "appointment booked", recipient => recipient, to_say => all.then_some("Hello"), patient_id => all.then_some("1"),
+            id => "1", kind_name => "appointment booked", speaks => all.then_some("Spanish"), recipient => recipient, to_say => all.then_some("Hello"), patient_id => all.then_some("1"),
             last_error => all.then_some("smtp_550"),
         }
     };

@@ -1,5 +1,8 @@
 //! The locations, practitioners and kinds of visit, as the desk chooses between them.
 
+use text::Language;
+
+use super::super::book::visit_name;
 use super::Member;
 use crate::appointments::view::AppointmentView;
 use crate::error::{Error, Result};
@@ -78,9 +81,34 @@ impl Clinic {
     }
 
     pub fn visit_type(&self, id: VisitTypeId) -> &str {
-        let mut all = self.visit_types.iter().chain(&self.other_visit_types);
-        all.find(|one| one.id == id).map_or("", |one| &one.name)
+        self.kind(id).map_or("", |one| &one.name)
     }
+
+    fn kind(&self, id: VisitTypeId) -> Option<&VisitTypeView> {
+        self.visit_types.iter().chain(&self.other_visit_types).find(|one| one.id == id)
+    }
+
+    /// The patients' word for a kind of visit, if it is another one than the desk's.
+    pub fn patients_word(&self, id: VisitTypeId, language: Language) -> Option<String> {
+        self.kind(id).and_then(|kind| patients_word(kind, language))
+    }
+
+    /// The first kind of visit that can be booked at a location with a practitioner. An empty id stands for any.
+    pub fn first_kind(&self, location: &str, practitioner: &str) -> Option<VisitTypeId> {
+        let is_asked = |one: &PractitionerView| {
+            (practitioner.is_empty() || one.id.to_string() == practitioner)
+                && (location.is_empty() || one.location_ids.iter().any(|id| id.to_string() == location))
+        };
+        let offers = |kind: &VisitTypeView| {
+            self.practitioners.iter().any(|one| one.active && is_asked(one) && one.visit_type_ids.contains(&kind.id))
+        };
+        self.visit_types.iter().find(|kind| kind.active && offers(kind)).map(|kind| kind.id)
+    }
+}
+
+/// The patients' word for a kind of visit, if it is another one than the desk's.
+pub(super) fn patients_word(kind: &VisitTypeView, language: Language) -> Option<String> {
+    Some(visit_name(language, kind)).filter(|name| *name != kind.name)
 }
 
 pub(super) async fn locations(member: &Member) -> Result<Vec<LocationView>> {

@@ -12,7 +12,9 @@ use super::super::form_post::Sent;
 use super::super::language::both;
 use super::Member;
 use super::clinic::{chosen, locations, phone};
+use super::spoken;
 use super::visit::attention;
+use super::wanted::Wanted;
 use crate::appointment_status::AppointmentStatus;
 use crate::appointments::agenda::{AgendaAppointment, AgendaGap, AgendaGapKind};
 use crate::appointments::day_sheet::{self, DaySheet};
@@ -50,6 +52,9 @@ pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpRes
             context! { name => one.name.as_str(), link => link, chosen => one.id == location.id }
         })
         .collect();
+    let here = Wanted::default().with("location_id", place.as_str());
+    // The page of times begins with today by itself, or else with the first day that has times.
+    let here = if day > now.date() { here.with("date", day.to_string()) } else { here };
     let row = |visit| row(&member, visit, &locations, day <= now.date());
     let rows: Vec<Value> = sheet.appointments.iter().map(row).collect();
     let values = context! {
@@ -67,6 +72,7 @@ pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpRes
         notes => notes(&sheet, member.language),
         calls => sheet.calls.len(),
         form_key => member.form_key(),
+        ..here.values()
     };
     member.answer("desk", StatusCode::OK, values).await
 }
@@ -118,23 +124,35 @@ pub(super) fn shown_patient(member: &Member, patient: &AppointmentPatient, locat
         born => in_short(patient.date_of_birth.0, member.language),
         mrn => patient.mrn.as_str(),
         phone => patient.phone.as_ref().map(|number| phone(number, locations)),
-        language => member.other_language(&patient.preferred_language),
+        language => member.other_language(&patient.preferred_language).map(|tag| spoken::name(tag, member.language)),
         interpreter => patient.interpreter_needed,
     }
 }
 
-/// The free time of each practitioner: "9:00 AM to 10:30 AM".
+/// The free time of each practitioner: "9:00 AM to 10:30 AM", with the page that books from its start on.
 fn free(sheet: &DaySheet, language: Language) -> Vec<Value> {
     let is_free = |gap: &&AgendaGap| gap.kind == AgendaGapKind::Free;
     let mut names: Vec<&str> =
         sheet.gaps.iter().filter(is_free).filter_map(|gap| gap.practitioner_name.as_deref()).collect();
     names.sort_unstable();
     names.dedup();
-    let times = |name: &str| -> Vec<String> {
+    let times = |name: &str| -> Vec<Value> {
         let own = sheet.gaps.iter().filter(is_free).filter(|gap| gap.practitioner_name.as_deref() == Some(name));
-        own.map(|gap| span(gap, language)).collect()
+        own.map(|gap| context! { span => span(gap, language), link => wanted(gap, sheet).link("desk/patients") })
+            .collect()
     };
     names.iter().map(|name| context! { practitioner => *name, times => times(name) }).collect()
+}
+
+/// What is wanted if the desk chooses a free time.
+fn wanted(gap: &AgendaGap, sheet: &DaySheet) -> Wanted {
+    let practitioner = gap.practitioner_id.map(|id| id.to_string()).unwrap_or_default();
+    let time = gap.starts_local.as_deref().and_then(|local| local.get(11..16)).unwrap_or_default();
+    Wanted::default()
+        .with("location_id", sheet.location_id.to_string())
+        .with("practitioner_id", practitioner)
+        .with("date", sheet.date.0.to_string())
+        .with("time", time)
 }
 
 /// Time off, extra hours, closures and blocks.
@@ -168,7 +186,7 @@ fn span(gap: &AgendaGap, language: Language) -> String {
 pub(super) fn example_patient(all: bool) -> Value {
     context! {
         id => "1", name => "Ann <b>Example", born => "Sep 14, 1967", mrn => "LW-001001",
-        phone => all.then_some("(212) 555-0100"), language => all.then_some("es"), interpreter => all,
+        phone => all.then_some("(212) 555-0100"), language => all.then_some("Spanish"), interpreter => all,
     }
 }
 
@@ -198,12 +216,15 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
             day => "Monday, March 9, 2026", is_today => all,
             locations => if all { vec![location(true), location(false)] } else { vec![location(true)] },
             before => "desk?x", today => "desk?x", after => "desk?x", rows => rows,
-            free => if all { vec![context! { practitioner => "Dr. Osei", times => ["9:00 AM to 9:30 AM"] }] } else { vec![] },
+            free => if all {
+                let time = context! { span => "9:00 AM to 9:30 AM", link => "desk/patients?x" };
+                vec![context! { practitioner => "Dr. Osei", times => [time.clone(), time] }]
+            } else { vec![] },
             notes => if all { vec![
                 context! { what => "Away", who => "Dr. Osei", span => "9:00 AM to 9:30 AM", reason => "Ill" },
                 context! { what => "Closed", who => Value::from(()), span => "9:00 AM to 9:30 AM", reason => Value::from(()) },
             ] } else { vec![] },
-            calls => calls, form_key => "k",
+            calls => calls, form_key => "k", ..Wanted::default().with("location_id", "1").values()
         }
     };
     let none = context! { root => "", member => super::super::member::example(true), location => Value::from(()) };

@@ -5,16 +5,19 @@
 mod booking;
 mod calls;
 mod clinic;
+mod consents;
 mod day;
 mod live;
 mod patient;
 mod registering;
 mod searching;
+mod spoken;
 mod steps;
 mod time_off;
 mod times;
 mod visit;
 mod waitlist;
+mod wanted;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
@@ -44,6 +47,7 @@ pub(super) const TEMPLATES: &[(&str, &str)] = &[
     ("desk-attention.html", include_str!("../html/desk-attention.html")),
     ("desk-form.html", include_str!("../html/desk-form.html")),
     ("desk-forms.html", include_str!("../html/desk-forms.html")),
+    ("desk-wanted.html", include_str!("../html/desk-wanted.html")),
     ("desk-person.html", include_str!("../html/desk-person.html")),
 ];
 
@@ -65,11 +69,13 @@ pub(super) fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(form("/desk/visits/{id}/keep-told-time").post(steps::keep_told_time).default_service(only_post()));
     cfg.service(form("/desk/visits/{id}/accept-time").post(steps::accept_time).default_service(only_post()));
     cfg.service(form("/desk/visits/{id}/cancel").post(steps::cancel).default_service(only_post()));
+    cfg.service(form("/desk/visits/{id}/links").post(steps::mail_again).default_service(only_post()));
     cfg.service(form("/desk/visits/{id}/reschedule").post(booking::reschedule).default_service(only_post()));
     cfg.service(form("/desk/patients").get(searching::ask).post(searching::find).default_service(both()));
     cfg.service(form("/desk/patients/new").get(registering::show).post(registering::register).default_service(both()));
     cfg.service(web::resource("/desk/patients/{id}").get(patient::show).default_service(only_get()));
     cfg.service(web::resource("/desk/patients/{id}/times").get(times::of_patient).default_service(only_get()));
+    cfg.service(form("/desk/patients/{id}/consents").post(consents::record).default_service(only_post()));
     cfg.service(form("/desk/patients/{id}/visits").post(booking::book).default_service(only_post()));
     cfg.service(form("/desk/time-off").get(time_off::list).post(time_off::create).default_service(both()));
     cfg.service(web::resource("/desk/time-off/{id}").get(time_off::show).default_service(only_get()));

@@ -1,27 +1,26 @@
 //! A patient's card: how to reach them, their visits, and other records that may be of the same person.
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse};
 use minijinja::value::Serde;
 use minijinja::{Value, context};
-use rls::form_dsl::Bilingual;
 use url::form_urlencoded::Serializer;
 
-use super::super::language::both;
-use super::Member;
+use super::super::form_post::Sent;
 use super::clinic::{Clinic, phone};
 use super::day::in_short;
-use super::visit;
+use super::wanted::Wanted;
+use super::{Member, consents, spoken, visit};
 use crate::appointments::listing;
 use crate::appointments::view::AppointmentView;
 use crate::error::Result;
 use crate::http::PathId;
 use crate::ids::PatientId;
-use crate::patients::consents::ConsentType;
 use crate::patients::duplicates;
 use crate::patients::records::updating::{self, PatientCard};
 
-pub(super) async fn show(member: Member, PathId(id): PathId<PatientId>) -> Result<HttpResponse> {
+pub(super) async fn show(member: Member, PathId(id): PathId<PatientId>, request: HttpRequest) -> Result<HttpResponse> {
+    let wanted = Wanted::of(&Sent::read(request.query_string().as_bytes()));
     let card = updating::read(&member.context, id).await?.object;
     let now = member.context.env.now().to_string();
     let id = id.to_string();
@@ -33,27 +32,23 @@ pub(super) async fn show(member: Member, PathId(id): PathId<PatientId>) -> Resul
         |visits: &[AppointmentView]| visits.iter().map(|one| visit::facts(&member, one, &clinic)).collect::<Vec<_>>();
     let duplicates =
         if card.patient.active { duplicates::list(&member.context, card.patient.id).await?.items } else { Vec::new() };
+    let consents = consents::outstanding(&member, &card.patient).await?;
     let values = context! {
         upcoming => shown(&upcoming),
         past => shown(&past),
         duplicates => Value::from(Serde(&duplicates)),
-        ..facts(&member, &card, &clinic)
+        consents => consents,
+        form_key => member.form_key(),
+        ..context! { ..wanted.values(), ..facts(&member, &card, &clinic) }
     };
     member.answer("desk-patient", StatusCode::OK, values).await
 }
 
-async fn visits(member: &Member, query: &[(&str, &str)]) -> Result<Vec<AppointmentView>> {
+pub(super) async fn visits(member: &Member, query: &[(&str, &str)]) -> Result<Vec<AppointmentView>> {
     const OPERATION: &str = "list_appointments";
     let query = Serializer::new(String::new()).extend_pairs(query).finish();
     let (filter, page) = (member.parameters(OPERATION, &query)?, member.parameters(OPERATION, &query)?);
     Ok(listing::list(&member.context, filter, page).await?.items)
-}
-
-fn consent(consent: ConsentType) -> Bilingual {
-    match consent {
-        ConsentType::Treatment => both("treatment", "tratamiento"),
-        ConsentType::PrivacyNotice => both("privacy notice", "aviso de privacidad"),
-    }
 }
 
 fn facts(member: &Member, card: &PatientCard, clinic: &Clinic) -> Value {
@@ -71,12 +66,11 @@ fn facts(member: &Member, card: &PatientCard, clinic: &Clinic) -> Value {
         email => patient.email.as_deref(),
         email_confirmed => patient.email_confirmed,
         refused => card.mail_refusal.is_some(),
-        language => patient.preferred_language.as_str(),
+        language => spoken::name(&patient.preferred_language, member.language),
         interpreter => patient.interpreter_needed,
         reminders => patient.reminders_wanted,
         no_shows => missed.no_shows,
         late => missed.late_cancellations,
-        consents => patient.consents_outstanding.iter().map(|one| consent(*one).text(member.language)).collect::<Vec<_>>(),
         active => patient.active,
         replaced_by => patient.replaced_by.map(|id| id.to_string()),
     }
@@ -96,14 +90,16 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         } else {
             vec![]
         };
+        let wanted = if all { Wanted::default().with("location_id", "1") } else { Wanted::default() };
         let values = context! {
             root => "../../", member => super::super::member::example(true), id => "1", name => "Ann <b>Example",
             legal_name => if all { "Ann Maria Example" } else { "Ann <b>Example" }, mrn => "LW-001001", born => "Sep 14, 1967",
             phone => all.then_some("(212) 555-0100"), dial => "+12125550100", email => all.then_some("ann@example.org"),
-            email_confirmed => !active, refused => all, language => if all { "es" } else { "en" }, interpreter => all, reminders => !all,
-            no_shows => usize::from(all), late => usize::from(all), consents => if all { vec!["treatment"] } else { vec![] },
+            email_confirmed => !active, refused => all, language => if all { "Spanish" } else { "English" }, interpreter => all, reminders => !all,
+            no_shows => usize::from(all), late => usize::from(all), consents => if all { vec![consents::example()] } else { vec![] }, form_key => "k",
             active => active, replaced_by => replaced.then_some("2"), upcoming => visits.clone(), past => if all { [visits.as_slice(); 10].concat() } else { visits },
             duplicates => if all { vec![duplicate("certain"), duplicate("probable"), context! { given_name => Value::from(()), ..duplicate("possible") }] } else { vec![] },
+            ..wanted.values()
         };
         ("desk-patient", values)
     };

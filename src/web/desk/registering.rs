@@ -2,19 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse};
 use minijinja::context;
 use serde_json::json;
 
 use super::super::form_post::Sent;
+use super::spoken;
+use super::wanted::Wanted;
 use super::{Member, MemberForm};
 use crate::error::{Error, FieldError, Result};
 use crate::http::input;
 use crate::patients::records::creating;
 
-/// The fields of the form, named as the members of the API.
-const FIELDS: [&str; 8] = [
+/// The fields of the form, named as the members of the API. `other_language` is a language that the list does not have.
+const FIELDS: [&str; 9] = [
     "given_name",
     "family_name",
     "date_of_birth",
@@ -22,28 +24,41 @@ const FIELDS: [&str; 8] = [
     "phone",
     "email",
     "preferred_language",
+    "other_language",
     "interpreter_needed",
 ];
 
-pub(super) async fn show(member: Member) -> Result<HttpResponse> {
-    answer(&member, &Sent::read(b"preferred_language=en&administrative_sex=unknown"), StatusCode::OK, &[]).await
+pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpResponse> {
+    let wanted = Wanted::of(&Sent::read(request.query_string().as_bytes()));
+    answer(&member, &Sent::read(b"preferred_language=en"), &wanted, StatusCode::OK, &[]).await
 }
 
-async fn answer(member: &Member, sent: &Sent, status: StatusCode, errors: &[FieldError]) -> Result<HttpResponse> {
+async fn answer(
+    member: &Member,
+    sent: &Sent,
+    wanted: &Wanted,
+    status: StatusCode,
+    errors: &[FieldError],
+) -> Result<HttpResponse> {
     let typed: BTreeMap<&str, String> = FIELDS.into_iter().map(|name| (name, sent.first(name).to_owned())).collect();
     let wrong: BTreeMap<String, String> =
         errors.iter().map(|one| (one.pointer.trim_start_matches('/').to_owned(), one.detail.clone())).collect();
-    let values = context! { typed => typed, wrong => wrong, form_key => member.form_key() };
+    let values = context! {
+        typed => typed, wrong => wrong, languages => spoken::choices(member.language), form_key => member.form_key(), ..wanted.values()
+    };
     member.answer("desk-register", status, values).await
 }
 
-/// Creates the record, with the strict checks of the API.
+/// Creates the record, with the strict checks of the API, and leads to the times if the desk has chosen one. Other records that may be of the
+/// same person are on the card, which comes first then.
 pub(super) async fn register(form: MemberForm) -> Result<HttpResponse> {
     let member = &form.member;
     let text = |name: &str| form.sent.first(name).trim();
+    let wanted = Wanted::of(&form.sent);
+    let language = if text("other_language").is_empty() { "preferred_language" } else { "other_language" };
     let mut built = json!({
         "family_name": text("family_name"), "date_of_birth": text("date_of_birth"), "administrative_sex": text("administrative_sex"),
-        "preferred_language": text("preferred_language"), "interpreter_needed": !text("interpreter_needed").is_empty(),
+        "preferred_language": text(language), "interpreter_needed": !text("interpreter_needed").is_empty(),
     });
     for name in ["given_name", "phone", "email"] {
         if !text(name).is_empty() {
@@ -58,23 +73,34 @@ pub(super) async fn register(form: MemberForm) -> Result<HttpResponse> {
         Err(error) => Err(error),
     };
     match created {
-        Ok(created) => Ok(member.go_to(&format!("desk/patients/{}", created.object.patient.id))),
-        Err(Error::Invalid(errors)) => answer(member, &form.sent, StatusCode::UNPROCESSABLE_ENTITY, &errors).await,
+        Ok(created) => {
+            let card = format!("desk/patients/{}", created.object.patient.id);
+            let is_alone = created.object.duplicates.is_none_or(|found| found.is_empty());
+            let page = if is_alone && wanted.has_time() { format!("{card}/times") } else { card };
+            Ok(member.go_to(&wanted.link(&page)))
+        }
+        Err(Error::Invalid(errors)) => {
+            answer(member, &form.sent, &wanted, StatusCode::UNPROCESSABLE_ENTITY, &errors).await
+        }
         Err(other) => Err(other),
     }
 }
 
 #[cfg(test)]
 pub(super) fn examples() -> Vec<(&'static str, minijinja::Value)> {
+    /// What every field has: a value of the field of the sex, too.
+    const EXAMPLE: &str = "female";
     let page = |all: bool| {
         let typed: BTreeMap<&str, &str> =
-            FIELDS.into_iter().map(|name| (name, if all { "female" } else { "" })).collect();
+            FIELDS.into_iter().map(|name| (name, if all { EXAMPLE } else { "" })).collect();
         let wrong: BTreeMap<&str, &str> = FIELDS.into_iter().filter(|_| all).map(|name| (name, "is wrong")).collect();
         let member = super::super::member::example(true);
-        (
-            "desk-register",
-            context! { root => "../../", member => member, typed => typed, wrong => wrong, form_key => "k" },
-        )
+        let languages = [context! { code => EXAMPLE, name => "English" }, context! { code => "es", name => "Spanish" }];
+        let wanted = if all { Wanted::default().with("location_id", "1") } else { Wanted::default() };
+        let values = context! {
+            root => "../../", member => member, typed => typed, wrong => wrong, languages => languages, form_key => "k", ..wanted.values()
+        };
+        ("desk-register", values)
     };
     vec![page(true), page(false)]
 }

@@ -1,23 +1,29 @@
 //! Finding a patient with one field: by name, birth date, telephone number or record number. The words are in the body of a form, so that no
 //! name stands in an address. With the script, the patients are found as the words are typed.
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse};
 use jiff::civil::Date as Day;
 use minijinja::{Value, context};
 use url::form_urlencoded::Serializer;
 
+use super::super::form_post::Sent;
 use super::clinic::{locations, phone};
 use super::day::in_short;
+use super::wanted::Wanted;
 use super::{Member, MemberForm};
 use crate::error::{Error, Result};
 use crate::patients::records::model::PatientView;
 use crate::patients::records::searching;
 use crate::scheduling::setup::locations::LocationView;
 
-/// Shows the empty field.
-pub(super) async fn ask(member: Member) -> Result<HttpResponse> {
-    let values = context! { asked => "", found => Vec::<Value>::new(), why => Value::from(()) };
+/// Shows the empty field. If the desk has chosen a time, the page asks for whom it is.
+pub(super) async fn ask(member: Member, request: HttpRequest) -> Result<HttpResponse> {
+    let wanted = Wanted::of(&Sent::read(request.query_string().as_bytes()));
+    let time = wanted.in_words(&member).await?;
+    let values = context! {
+        asked => "", found => Vec::<Value>::new(), why => Value::from(()), time => time, ..wanted.values()
+    };
     member.answer("desk-patients", StatusCode::OK, values).await
 }
 
@@ -27,8 +33,9 @@ pub(super) async fn find(form: MemberForm) -> Result<HttpResponse> {
     let asked = form.sent.first("q").trim().to_owned();
     // A form that only reads. The middleware notes its event.
     member.context.audit.note_unchanged();
+    let wanted = Wanted::of(&form.sent);
     if asked.is_empty() {
-        return Ok(member.go_to("desk/patients"));
+        return Ok(member.go_to(&wanted.link("desk/patients")));
     }
     let (mut found, mut why) = (Vec::new(), None);
     match search(member, &asked).await {
@@ -37,7 +44,8 @@ pub(super) async fn find(form: MemberForm) -> Result<HttpResponse> {
         Err(other) => return Err(other),
     }
     let status = if why.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    let values = context! { asked => asked, found => found, why => why };
+    let time = wanted.in_words(member).await?;
+    let values = context! { asked => asked, found => found, why => why, time => time, ..wanted.values() };
     member.answer("desk-patients", status, values).await
 }
 
@@ -98,7 +106,12 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
     ]
     .map(|(found, asked, why)| {
         let member = super::super::member::example(true);
-        ("desk-patients", context! { root => "../", member => member, asked => asked, found => found, why => why })
+        let time = why.map(|_| "Monday, March 9, 9:30 AM");
+        let wanted = if found.len() > 1 { Wanted::default() } else { Wanted::default().with("location_id", "1") };
+        let values = context! {
+            root => "../", member => member, asked => asked, found => found, why => why, time => time, ..wanted.values()
+        };
+        ("desk-patients", values)
     })
     .into()
 }

@@ -1,13 +1,14 @@
-//! The steps of a visit as buttons: check-in, no-show, completion, undo, confirmation, cancellation, and the two answers to a changed time zone.
+//! The steps of a visit as buttons: check-in, no-show, completion, undo, confirmation, cancellation, the mail once more, and the two answers to a
+//! changed time zone.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 
 use super::{MemberForm, back, refuse, say_why, version};
-use crate::appointments::confirming;
 use crate::appointments::status::AppointmentStep;
 use crate::appointments::steps::{Cause, take_step};
 use crate::appointments::zone_changes::{accepting, resolving};
+use crate::appointments::{confirming, links};
 use crate::error::Result;
 use crate::http::PathId;
 use crate::http::etag::IfMatch;
@@ -41,6 +42,14 @@ pub(super) async fn confirm(form: MemberForm, PathId(id): PathId<AppointmentId>)
     let confirmed = confirming::confirm(&form.member.context, form.once(&format!("confirm {id}")), id, if_match).await;
     match confirmed {
         Ok(_) => Ok(back(&form, &format!("desk/visits/{id}"))),
+        Err(error) => refuse(&form, &format!("desk/visits/{id}"), error).await,
+    }
+}
+
+/// Mails the patient about the visit again, with new links, or puts the patient on the list of calls.
+pub(super) async fn mail_again(form: MemberForm, PathId(id): PathId<AppointmentId>) -> Result<HttpResponse> {
+    match links::renew(&form.member.context, form.once(&format!("links {id}")), id).await {
+        Ok(()) => Ok(form.member.go_to(&format!("desk/visits/{id}?did=sent"))),
         Err(error) => refuse(&form, &format!("desk/visits/{id}"), error).await,
     }
 }

@@ -1,4 +1,5 @@
-//! A practitioner who is away, such as on a sick day: adding the time off, and what becomes of the visits that it affects.
+//! A practitioner who is away, such as on a sick day: adding the time off, and what becomes of the visits that it affects. After a move, the
+//! address has the ids of the moved visits, and no names.
 
 use std::collections::BTreeSet;
 
@@ -13,13 +14,16 @@ use super::super::absence;
 use super::super::form_post::Sent;
 use super::clinic::{Clinic, phone};
 use super::day::in_short;
-use super::{Member, MemberForm, refuse};
-use crate::appointments::plan_changes::affected::{self, AppointmentToMove};
+use super::{Member, MemberForm, refuse, visit};
+use crate::appointments::listing;
+use crate::appointments::plan_changes::affected::{self, AppointmentToMove, MAX_VISITS};
 use crate::appointments::plan_changes::moving;
-use crate::error::{Error, Result};
+use crate::appointments::view::AppointmentView;
+use crate::error::{Error, FieldCode, Result};
 use crate::http::{PathId, input};
-use crate::ids::{ExceptionId, LocationId, PractitionerId};
+use crate::ids::{AppointmentId, ExceptionId, LocationId, PractitionerId};
 use crate::messages::times::Moment;
+use crate::scheduling::hours::affected::AffectedAppointment;
 use crate::scheduling::hours::exception::ExceptionKind;
 use crate::scheduling::hours::exceptions;
 
@@ -61,7 +65,13 @@ fn zone(member: &Member, clinic: &Clinic, location: Option<LocationId>) -> TimeZ
 /// Adds time off, and leads to the visits that it affects.
 pub(super) async fn create(form: MemberForm) -> Result<HttpResponse> {
     let member = &form.member;
-    let practitioner: PractitionerId = form.sent.first("practitioner_id").parse().map_err(|_| Error::NotFound)?;
+    let practitioner: PractitionerId = match form.sent.first("practitioner_id") {
+        "" => {
+            let error = Error::invalid("/practitioner_id", FieldCode::Required, "must be chosen");
+            return refuse(&form, PAGE, error).await;
+        }
+        id => id.parse().map_err(|_| Error::NotFound)?,
+    };
     let clinic = Clinic::read(member).await?;
     let zone = zone(member, &clinic, form.sent.first("location_id").parse().ok());
     let created = match absence::built(&form.sent, &zone) {
@@ -90,7 +100,8 @@ pub(super) async fn delete(form: MemberForm, PathId(id): PathId<ExceptionId>) ->
     }
 }
 
-/// Shows the visits that time off affects, each with the nearest free times.
+/// Shows the visits that time off affects, each with free times to move to; before them the patients who are at the clinic, and after a move
+/// who was moved where.
 pub(super) async fn show(
     member: Member,
     PathId(id): PathId<ExceptionId>,
@@ -102,36 +113,59 @@ pub(super) async fn show(
     let exception = exceptions::read(&member.context, id).await?.object;
     let found = affected::read(&member.context, id).await?;
     let mut clinic = Clinic::read(member).await?;
-    clinic.read_names(member, [exception.practitioner_id], []).await?;
+    let moved = moved(member, &sent).await?;
+    let practitioners = moved.iter().map(|one| one.practitioner_id).chain([exception.practitioner_id]);
+    clinic.read_names(member, practitioners, moved.iter().map(|one| one.visit_type_id)).await?;
     let zone = zone(member, &clinic, exception.location_id);
-    let visits = found.affected_appointments.iter().map(|one| visit(member, &clinic, one));
+    let visits = found.affected_appointments.iter().map(|one| to_move(member, &clinic, one));
+    let here = found.checked_in_appointments.iter().map(|one| person(member, &clinic, one));
+    let moved = moved.iter().map(|one| visit::facts(member, one, &clinic));
     let values = context! {
         id => id.to_string(), practitioner => clinic.practitioner(exception.practitioner_id),
         when => absence::when(&exception, &zone, member.language), reason => exception.reason, total => found.affected_total,
-        visits => visits.collect::<Vec<_>>(), moved => count("moved"), not_moved => count("not_moved").unwrap_or(0),
+        visits => visits.collect::<Vec<_>>(), here => here.collect::<Vec<_>>(), moved => moved.collect::<Vec<_>>(),
+        not_moved => count("not_moved").unwrap_or(0),
         why => sent.all("why").map(str::to_owned).collect::<Vec<_>>(), form_key => member.form_key(),
     };
     member.answer("desk-affected", StatusCode::OK, values).await
 }
 
-fn visit(member: &Member, clinic: &Clinic, one: &AppointmentToMove) -> Value {
-    let (visit, id) = (&one.appointment, one.appointment.id.to_string());
-    let time = |at, zone: &str| Moment::new(at, &member.zone(zone), member.language).full_here();
+/// Reads the visits that the form before has moved. Those that the address names without reason, and nobody has, are left out.
+async fn moved(member: &Member, sent: &Sent) -> Result<Vec<AppointmentView>> {
+    let mut moved = Vec::new();
+    for id in sent.all("moved").filter_map(|id| id.parse::<AppointmentId>().ok()).take(MAX_VISITS) {
+        match listing::read(&member.context, id).await {
+            Ok(found) => moved.push(found.object),
+            Err(Error::NotFound) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(moved)
+}
+
+/// A visit with its proposals.
+fn to_move(member: &Member, clinic: &Clinic, one: &AppointmentToMove) -> Value {
     let proposals = one.proposals.iter().map(|slot| {
         context! {
-            value => format!("{} {}", one.version, slot.id), when => time(slot.starts_at, &slot.time_zone),
-            practitioner => clinic.practitioner(slot.practitioner_id),
+            value => format!("{} {}", one.version, slot.id),
+            when => Moment::new(slot.starts_at, &member.zone(&slot.time_zone), member.language).full_here(),
+            practitioner => clinic.practitioner(slot.practitioner_id), is_earlier => slot.starts_at < one.appointment.starts_at,
         }
     });
+    context! { proposals => proposals.collect::<Vec<_>>(), ..person(member, clinic, &one.appointment) }
+}
+
+/// A visit with the patient.
+fn person(member: &Member, clinic: &Clinic, visit: &AffectedAppointment) -> Value {
     context! {
-        id => id, starts => time(visit.starts_at, &visit.time_zone), visit_type => visit.visit_type.as_str(),
+        id => visit.id.to_string(), starts => Moment::new(visit.starts_at, &member.zone(&visit.time_zone), member.language).full_here(),
+        visit_type => visit.visit_type.as_str(),
         place => clinic.location(visit.location_id), patient => visit.patient.display_name.as_str(), patient_id => visit.patient.id.to_string(),
         born => in_short(visit.patient.date_of_birth.0, member.language), phone => visit.patient.phone.as_ref().map(|number| phone(number, &clinic.locations)),
-        proposals => proposals.collect::<Vec<_>>(),
     }
 }
 
-/// Moves the visits for which a time is chosen, and shows those that are left.
+/// Moves the visits for which a time is chosen, and shows them and those that are left.
 pub(super) async fn move_all(form: MemberForm, PathId(id): PathId<ExceptionId>) -> Result<HttpResponse> {
     let member = &form.member;
     let ignore_gaps = !form.sent.first("ignore_gaps").is_empty();
@@ -146,7 +180,7 @@ pub(super) async fn move_all(form: MemberForm, PathId(id): PathId<ExceptionId>) 
     let done = moving::reschedule(&member.context, form.once("sick day"), request.moves).await?;
     let mut result = Serializer::new(String::new());
     result
-        .append_pair("moved", &done.moved.len().to_string())
+        .extend_pairs(done.moved.iter().map(|one| ("moved", one.appointment_id.to_string())))
         .append_pair("not_moved", &done.not_moved.len().to_string());
     let why: BTreeSet<&str> = done.not_moved.iter().map(|one| one.code.as_str()).collect();
     result.extend_pairs(why.iter().map(|code| ("why", code)));
@@ -164,17 +198,21 @@ fn chosen(name: &str, value: &str, ignore_gaps: bool) -> Option<Json> {
 #[cfg(test)]
 pub(super) fn examples() -> Vec<(&'static str, Value)> {
     let member = || super::super::member::example(true);
-    let proposal = context! { value => "1 2", when => "Tuesday", practitioner => "Dr. Osei" };
-    let visit = |all: bool| {
+    let proposal = |is_earlier: bool| context! { value => "1 2", when => "Tuesday", practitioner => "Dr. Osei", is_earlier => is_earlier };
+    let affected = |all: bool| {
         context! {
             id => "1", starts => "Monday", visit_type => "Check", place => "Elm", patient => "Ann <b>Example", patient_id => "1", born => "Sep 14, 1967",
-            phone => all.then_some("(212) 555-0100"), proposals => if all { vec![proposal.clone(), proposal.clone()] } else { vec![] },
+            phone => all.then_some("(212) 555-0100"), proposals => if all { vec![proposal(false), proposal(true)] } else { vec![] },
         }
     };
-    let shown = |visits: Vec<Value>, moved: Option<u32>, not_moved: usize| {
+    let earlier = context! { proposals => [proposal(true)], ..affected(true) };
+    let shown = |visits: Vec<Value>, moved: usize, not_moved: usize| {
+        let moves: Vec<_> =
+            [true, false].into_iter().take(moved).map(|all| visit::example_facts("booked", all)).collect();
+        let here: Vec<_> = [true, false].into_iter().take(moved).map(affected).collect();
         let values = context! {
-            root => "../../", member => member(), id => "1", practitioner => "Dr. <b>Osei", when => "Monday", reason => moved.map(|_| "Ill"),
-            total => if not_moved > 0 { 120 } else { visits.len() }, visits => visits, moved => moved, not_moved => not_moved, form_key => "k",
+            root => "../../", member => member(), id => "1", practitioner => "Dr. <b>Osei", when => "Monday", reason => (moved > 0).then_some("Ill"),
+            total => if not_moved > 0 { 120 } else { visits.len() }, visits => visits, here => here, moved => moves, not_moved => not_moved, form_key => "k",
             why => ["series_gap", "slot_taken", "patient_busy", "stale", "not_found"].into_iter().take(not_moved).collect::<Vec<_>>(),
         };
         ("desk-affected", values)
@@ -190,11 +228,11 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         ("desk-time-off", values)
     };
     vec![
-        shown(vec![visit(true), visit(false)], None, 0),
-        shown(vec![visit(true)], Some(1), 1),
-        shown(vec![visit(true)], Some(0), 5),
-        shown(vec![], Some(2), 0),
-        shown(vec![visit(false)], None, 0),
+        shown(vec![affected(true), affected(false)], 0, 0),
+        shown(vec![affected(true)], 1, 1),
+        shown(vec![earlier], 0, 5),
+        shown(vec![], 2, 0),
+        shown(vec![affected(false)], 0, 0),
         list(vec![row(true), row(false)]),
         list(vec![]),
     ]

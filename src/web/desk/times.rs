@@ -1,4 +1,4 @@
-//! The free times for a visit that is booked or moved: the days of two weeks, and the times of one of them as buttons.
+//! The free times for a visit that is booked or moved: the times of one day as buttons, and the days of two weeks.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
@@ -9,9 +9,8 @@ use minijinja::{Value, context};
 
 use super::super::book::{DAYS, Search, Visitor, days as day_pages, times as time_pages};
 use super::super::form_post::Sent;
-use super::Member;
-use super::clinic::Clinic;
-use super::visit;
+use super::clinic::{Clinic, patients_word};
+use super::{Member, patient, visit};
 use crate::appointments::listing;
 use crate::db::types::Date;
 use crate::error::{Error, Result};
@@ -37,7 +36,7 @@ pub(super) async fn of_visit(
         patient => Value::from(()),
         action => format!("desk/visits/{id}/reschedule"),
         page => format!("desk/visits/{id}/times"),
-        ..values(&member, &clinic, &search, asked.first("date")).await?
+        ..values(&member, &clinic, &search, &asked).await?
     };
     member.answer("desk-times", StatusCode::OK, values).await
 }
@@ -51,26 +50,55 @@ pub(super) async fn of_patient(
     let asked = Sent::read(request.query_string().as_bytes());
     let patient = updating::read(&member.context, id).await?.object.patient;
     let clinic = Clinic::read(&member).await?;
-    let search = Search::of(&asked);
+    let search = begun(&member, &clinic, &asked, id).await?;
     let values = context! {
         moving => Value::from(()),
         patient => context! { id => id.to_string(), name => patient.display_name.as_str(), mrn => patient.mrn.as_str() },
         action => format!("desk/patients/{id}/visits"),
         page => format!("desk/patients/{id}/times"),
-        ..values(&member, &clinic, &search, asked.first("date")).await?
+        ..values(&member, &clinic, &search, &asked).await?
     };
     member.answer("desk-times", StatusCode::OK, values).await
 }
 
+/// What the page looks for at first. What the desk has not chosen yet is filled in: the first place and, for a patient without visits, the first kind
+/// of visit that can be booked. An empty choice is one: anywhere, or no kind.
+async fn begun(member: &Member, clinic: &Clinic, asked: &Sent, patient: PatientId) -> Result<Search> {
+    let mut search = Search::of(asked);
+    let is_open = |name: &str| asked.fields().all(|(known, _)| known != name);
+    if is_open("location_id") {
+        search.location = clinic.locations.first().map(|place| place.id.to_string()).unwrap_or_default();
+    }
+    if is_open("visit_type_id") {
+        let visits = patient::visits(member, &[("patient_id", &patient.to_string()), ("limit", "1")]).await?;
+        let first = clinic.first_kind(&search.location, &search.practitioner).filter(|_| visits.is_empty());
+        search.visit_type = first.map(|kind| kind.to_string()).unwrap_or_default();
+    }
+    Ok(search)
+}
+
+/// The query of this page. "Anywhere" is said, because the page would begin with the first place otherwise.
+fn query(search: &Search, date: &str) -> String {
+    let anywhere = search.location.is_empty().then_some(("location_id", ""));
+    search.query(&anywhere.into_iter().chain([("date", date)]).collect::<Vec<_>>())
+}
+
 /// The page of times from which a form was sent.
 pub(super) fn page(sent: &Sent, path: &str) -> String {
-    format!("{path}?{}", Search::of(sent).query(&[("date", sent.first("date"))]))
+    let (search, date) = (Search::of(sent), sent.first("date"));
+    // The form of a move has no kind of visit, and its page begins with all places.
+    let query = if search.visit_type.is_empty() { search.query(&[("date", date)]) } else { query(&search, date) };
+    format!("{path}?{query}")
 }
 
 /// The values of the page: what the desk can look for, and the times that it finds.
-async fn values(member: &Member, clinic: &Clinic, search: &Search, date: &str) -> Result<Value> {
+async fn values(member: &Member, clinic: &Clinic, search: &Search, asked: &Sent) -> Result<Value> {
+    let (date, asked_time) = (asked.first("date"), asked.first("time"));
     let option = |id: String, name: &str, chosen: &str| context! { chosen => id == chosen, id => id, name => name };
-    let kinds = clinic.visit_types.iter().map(|one| option(one.id.to_string(), &one.name, &search.visit_type));
+    let kinds = clinic.visit_types.iter().map(|one| {
+        let word = patients_word(one, member.language);
+        context! { patients_word => word, ..option(one.id.to_string(), &one.name, &search.visit_type) }
+    });
     let places = clinic.locations.iter().map(|one| option(one.id.to_string(), &one.name, &search.location));
     let people = clinic.practitioners.iter().map(|one| option(one.id.to_string(), &one.name, &search.practitioner));
     let zone = clinic.locations.first().map_or(TimeZone::UTC, |place| member.zone(&place.time_zone));
@@ -89,19 +117,25 @@ async fn values(member: &Member, clinic: &Clinic, search: &Search, date: &str) -
     let place_of = |id| clinic.locations.iter().position(|place| place.id == id);
     slots.sort_by_key(|slot| (place_of(slot.location_id), slot.starts_at));
     let taken = if has_kind { taken_slots(member, search, day).await? } else { Vec::new() };
-    let link = |day: Day| search.query(&[("date", &day.to_string())]);
+    let link = |day: Day| query(search, &day.to_string());
     let label = |day: Day| Moment::of_day(day, member.language).day();
     let days = days
         .into_iter()
         .map(|(one, count)| context! { label => label(one), count => count, chosen => one == day, link => link(one) });
     let time = |slot: &SlotView| {
-        let starts = Moment::new(slot.starts_at, &member.zone(&slot.time_zone), member.language);
+        let zone = member.zone(&slot.time_zone);
+        let starts = Moment::new(slot.starts_at, &zone, member.language);
         context! {
+            chosen => slot.starts_at.in_zone(&zone).strftime("%H:%M").to_string() == asked_time,
             id => slot.id.to_string(), time => starts.time(), day => starts.day(),
             practitioner => clinic.practitioner(slot.practitioner_id), place => clinic.location(slot.location_id),
         }
     };
+    let times: Vec<Value> = slots.iter().map(time).collect();
+    let is_chosen = |time: &Value| time.get_attr("chosen").is_ok_and(|chosen| chosen.is_true());
     Ok(context! {
+        is_gone => has_kind && !asked_time.is_empty() && !times.iter().any(is_chosen),
+        asked_time => asked_time,
         visit_types => kinds.collect::<Vec<_>>(),
         locations => places.collect::<Vec<_>>(),
         practitioners => people.collect::<Vec<_>>(),
@@ -111,7 +145,7 @@ async fn values(member: &Member, clinic: &Clinic, search: &Search, date: &str) -
         date => day.to_string(),
         day => label(day),
         days => days.collect::<Vec<_>>(),
-        times => slots.iter().map(time).collect::<Vec<_>>(),
+        times => times,
         taken => taken.iter().map(time).collect::<Vec<_>>(),
         earlier => (first > today).then(|| link(first.saturating_sub(DAYS.days()).max(today))),
         later => link(first.saturating_add(DAYS.days())),
@@ -142,10 +176,11 @@ async fn with_times(visitor: &Visitor, search: &Search, first: Day) -> Result<Ve
 
 #[cfg(test)]
 pub(super) fn examples() -> Vec<(&'static str, Value)> {
-    let option = |chosen: bool| context! { id => "1", name => "Elm", chosen => chosen };
+    let option = |chosen: bool| {
+        context! { id => "1", name => "Elm", chosen => chosen, patients_word => chosen.then_some("First visit") }
+    };
     let page = |all: bool, moving: bool| {
-        let time =
-            context! { id => "1", time => "9:30 AM", day => "Monday", practitioner => "Dr. Osei", place => "Elm" };
+        let time = context! { id => "1", chosen => moving, time => "9:30 AM", day => "Monday", practitioner => "Dr. Osei", place => "Elm" };
         let day = |count: Option<u32>, chosen: bool| context! { label => "Monday", count => count, chosen => chosen, link => "x" };
         let values = context! {
             root => "../../../", member => super::super::member::example(true),
@@ -156,6 +191,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
             practitioners => [option(true), option(false)], visit_type => "1", location => "1", practitioner => "1",
             date => "2026-03-09", day => "Monday", days => if all { vec![day(Some(1), true), day(Some(2), false), day(None, false)] } else { vec![] },
             times => if all { vec![time.clone()] } else { vec![] }, taken => if all { vec![time] } else { vec![] }, earlier => all.then_some("x"), later => "x", has_kind => all || moving, form_key => "k",
+            is_gone => !all, asked_time => if moving { "09:30" } else { "" },
         };
         ("desk-times", values)
     };

@@ -1,13 +1,14 @@
 //! One visit: what the desk knows of it, its history, and what can be done now.
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use minijinja::{Value, context};
 use rls::form_dsl::Bilingual;
 use text::Language;
 
+use super::super::form_post::Sent;
 use super::super::language::both;
 use super::Member;
 use super::clinic::Clinic;
@@ -23,8 +24,13 @@ use crate::ids::AppointmentId;
 use crate::messages::times::Moment;
 use crate::scheduling::hours::plan::AttentionReason;
 
-/// Shows the visit.
-pub(super) async fn show(member: Member, PathId(id): PathId<AppointmentId>) -> Result<HttpResponse> {
+/// Shows the visit, after a form of the desk with what it did.
+pub(super) async fn show(
+    member: Member,
+    PathId(id): PathId<AppointmentId>,
+    request: HttpRequest,
+) -> Result<HttpResponse> {
+    let did = Sent::read(request.query_string().as_bytes()).first("did").to_owned();
     let found = listing::read(&member.context, id).await?;
     let visit = &found.object;
     let mut clinic = Clinic::of_visits(&member, [visit]).await?;
@@ -34,6 +40,8 @@ pub(super) async fn show(member: Member, PathId(id): PathId<AppointmentId>) -> R
     let changes: Vec<Value> = changes.iter().map(|change| shown(&member, change, &clinic, &zone)).collect();
     let today = member.context.env.now().in_zone(&zone).date();
     let date = visit.starts_at.in_zone(&zone).date();
+    let now = member.context.env.now();
+    let is_booked = visit.status == AppointmentStatus::Booked;
     let values = context! {
         form_key => member.form_key(),
         version => found.version,
@@ -41,7 +49,9 @@ pub(super) async fn show(member: Member, PathId(id): PathId<AppointmentId>) -> R
         date => date.to_string(),
         changes => changes,
         can_check_in => matches!(visit.status, AppointmentStatus::Booked | AppointmentStatus::NoShow) && date <= today,
-        can_be_missed => visit.status == AppointmentStatus::Booked && visit.starts_at <= member.context.env.now(),
+        can_be_missed => is_booked && visit.starts_at <= now,
+        can_mail => is_booked && visit.ends_at > now,
+        did => did,
         ..facts(&member, visit, &clinic)
     };
     member.answer("desk-visit", StatusCode::OK, values).await
@@ -54,6 +64,7 @@ pub(super) fn facts(member: &Member, visit: &AppointmentView, clinic: &Clinic) -
         id => visit.id.to_string(),
         starts => starts.full_here(),
         visit_type => clinic.visit_type(visit.visit_type_id),
+        patients_word => clinic.patients_word(visit.visit_type_id, member.language),
         practitioner => clinic.practitioner(visit.practitioner_id),
         place => clinic.location(visit.location_id),
         status => visit.status.as_str(),
@@ -80,25 +91,26 @@ pub(super) fn attention(visit: &AppointmentView, language: Language) -> Value {
     }
 }
 
-/// How the desk calls a step of a visit.
+/// What was done in a step of a visit. The page says by whom.
 fn step(step: AppointmentStep) -> Bilingual {
     match step {
-        AppointmentStep::Book => both("book", "reserva"),
-        AppointmentStep::Reschedule => both("reschedule", "cambio de hora"),
-        AppointmentStep::Cancel => both("cancel", "cancelación"),
-        AppointmentStep::Confirm => both("confirm", "confirmación"),
-        AppointmentStep::CheckIn => both("check in", "llegada"),
-        AppointmentStep::NoShow => both("no show", "inasistencia"),
-        AppointmentStep::Complete => both("complete", "fin de la cita"),
-        AppointmentStep::Undo => both("undo", "paso deshecho"),
-        AppointmentStep::Amend => both("amend", "modificación"),
+        AppointmentStep::Book => both("Booked", "Reservada"),
+        AppointmentStep::Reschedule => both("Moved", "Cambiada de hora"),
+        AppointmentStep::Cancel => both("Cancelled", "Cancelada"),
+        AppointmentStep::Confirm => both("Confirmed", "Confirmada"),
+        AppointmentStep::CheckIn => both("Checked in", "Llegada registrada"),
+        AppointmentStep::NoShow => both("Marked as not come", "Inasistencia registrada"),
+        AppointmentStep::Complete => both("Completed", "Terminada"),
+        AppointmentStep::Undo => both("Last step undone", "Último paso deshecho"),
+        AppointmentStep::Amend => both("Changed", "Modificada"),
     }
 }
 
 fn shown(member: &Member, change: &AppointmentChange, clinic: &Clinic, zone: &TimeZone) -> Value {
     let moment = |at| Moment::new(at, zone, member.language);
+    let at = moment(change.at);
     context! {
-        at => moment(change.at).full(),
+        at => format!("{}, {}", at.date(), at.time()),
         step => step(change.step).text(member.language),
         by => if change.by == AppointmentSide::Patient { "patient" } else { "clinic" },
         starts => moment(change.starts_at).full_here(),
@@ -110,7 +122,7 @@ fn shown(member: &Member, change: &AppointmentChange, clinic: &Clinic, zone: &Ti
 #[cfg(test)]
 pub(super) fn example_facts(status: &str, all: bool) -> Value {
     context! {
-        id => "1", starts => "Monday", visit_type => "Check", practitioner => "Dr. Osei", place => "Elm", status => status,
+        id => "1", starts => "Monday", visit_type => "Check", patients_word => all.then_some("First visit"), practitioner => "Dr. Osei", place => "Elm", status => status,
         code => "K7MP-3XWD", confirmed => all, forms => if all { "missing" } else { "reviewed" }, note => all.then_some("Walker"),
         overbooked => all, attention => all.then_some("zone_changed"), told => all.then_some("Monday, 9:00 AM"), in_series => all, resources => if all { vec!["Chair"] } else { vec![] },
         patient => super::day::example_patient(all),
@@ -121,7 +133,7 @@ pub(super) fn example_facts(status: &str, all: bool) -> Value {
 pub(super) fn examples() -> Vec<(&'static str, Value)> {
     let change = |reason: Option<&'static str>| {
         let by = if reason.is_some() { "patient" } else { "clinic" };
-        context! { at => "Monday", step => "book", by => by, starts => "Monday", practitioner => "Dr. Osei", reason => reason }
+        context! { at => "Monday", step => "Booked", by => by, starts => "Monday", practitioner => "Dr. Osei", reason => reason }
     };
     [
         ("booked", true),
@@ -135,7 +147,8 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         let values = context! {
             root => "../../", member => super::super::member::example(true), form_key => "k",
             version => 1, location => "1", date => "2026-03-09", changes => [change(None), change(Some("Ill"))],
-            can_check_in => all || status == "noshow", can_be_missed => all, ..example_facts(status, all)
+            can_check_in => all || status == "noshow", can_be_missed => all, can_mail => all,
+            did => match status { "booked" if all => "booked", "booked" => "moved", "noshow" => "sent", _ => "" }, ..example_facts(status, all)
         };
         ("desk-visit", values)
     })
@@ -144,7 +157,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         let values = context! {
             root => "../../", member => super::super::member::example(true), form_key => "k",
             version => 1, location => "1", date => "2026-03-09", changes => [change(None)],
-            can_check_in => false, can_be_missed => false, ..context! { attention => attention, told => Value::from(()), ..example_facts("booked", true) }
+            can_check_in => false, can_be_missed => false, can_mail => true, did => "", ..context! { attention => attention, told => Value::from(()), ..example_facts("booked", true) }
         };
         ("desk-visit", values)
     }))

@@ -70,6 +70,11 @@ impl FilledForm {
         self.fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
+    /// Whether the chosen option of a visit leaves it where it is.
+    pub fn has_empty_move(&self) -> bool {
+        self.fields.iter().any(|(name, value)| name.starts_with("move.") && value.is_empty())
+    }
+
     /// The questions that the page asks.
     pub fn asked(&self) -> Vec<&str> {
         self.fields.iter().filter(|(name, _)| name == "asked").map(|(_, value)| value.as_str()).collect()
