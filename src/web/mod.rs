@@ -10,7 +10,6 @@
 //! People sign in with a cookie (`account`). A page of somebody who is signed in takes a [`member::Member`], and its forms a
 //! [`member::MemberForm`].
 
-mod absence;
 mod account;
 mod admin;
 mod book;

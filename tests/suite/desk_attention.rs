@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::support::booking::{book_nth, path};
-use crate::support::clinic::free_slots;
+use crate::support::clinic::{free_slots, location, practitioner};
 use crate::support::filled_form::{FilledForm, led_to};
 use crate::support::visitor::{Visitor, plain};
 use crate::support::{App, both, eventually, id};
@@ -103,5 +103,42 @@ both! {
         let visitor = at_the_desk(&app).await;
         let page = visitor.get("/desk/waitlist").await;
         assert!(page.expect(200).text.contains(&format!("desk/visits/{}/times", id(&visit))), "{}", page.text);
+    }
+
+    async fn time_off_at_all_places_is_read_by_the_clock_of_the_practitioners_places(app: App) {
+        let (clinic, desk, admin) = (app.clinic().await, app.desk().await, app.admin().await);
+        let denver = location(&admin, "Union Station", "America/Denver").await;
+        let away = practitioner(&admin, "Dr. Denver", &denver, &[&clinic.check]).await;
+        let visitor = at_the_desk(&app).await;
+        let form = |more: &[(&str, &str)]| {
+            let fields = [("practitioner_id", away.as_str()), ("day", "2026-03-11"), ("reason", "Dentist")];
+            fields.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<Vec<_>>()
+        };
+        let send = async |more: &[(&str, &str)]| {
+            let page = visitor.get("/desk/time-off").await;
+            let fields = form(more);
+            let fields: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            FilledForm::to(page.expect(200), "time-off").with(&fields).send(&visitor, "/desk/time-off").await
+        };
+        let path = format!("/v1/practitioners/{away}/exceptions");
+        led_to(&send(&[("from", "13:00"), ("to", "17:00")]).await);
+        let stored = desk.get(&path).await.items();
+        assert_eq!((&stored[0]["starts_at"], &stored[0]["ends_at"]), (&json!("2026-03-11T19:00:00Z"), &json!("2026-03-11T23:00:00Z")));
+        assert!(visitor.get("/desk/time-off").await.expect(200).text.contains("1:00 PM"));
+
+        // With places in two zones, times need one of them.
+        let both_places = json!({"location_ids": [denver, clinic.location_id]});
+        admin.update(&format!("/v1/practitioners/{away}"), both_places).await.expect(200);
+        let refused = send(&[("day", "2026-03-12"), ("from", "13:00"), ("to", "17:00")]).await;
+        assert!(refused.expect(422).text.contains("different time zones"), "{}", refused.text);
+    }
+
+    async fn practitioners_enter_their_own_time_off_only(app: App) {
+        let clinic = app.clinic().await;
+        practitioner(&app.admin().await, "Dr. Other", &clinic.location_id, &[&clinic.check]).await;
+        app.doctor().await;
+        let doctor = Visitor::signed_in(app.anon(), "doctor@clinic.example").await;
+        let page = doctor.get("/desk/time-off").await;
+        assert!(page.expect(200).text.contains("Dr. Ada Vein") && !page.text.contains("Dr. Other"), "{}", page.text);
     }
 }

@@ -2,20 +2,18 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
-use jiff::tz::TimeZone;
 use minijinja::{Value, context};
 use text::Language;
 
-use super::super::absence;
-use super::super::desk::Clinic;
+use super::super::desk::{Clinic, absence};
 use super::super::form_post::Sent;
 use super::super::language::both;
 use super::edit::{done, outcome, repeated};
 use super::fields::{Choice, Draft, Field, Form, Kind};
 use super::{Member, MemberForm};
 use crate::error::{Error, Result};
-use crate::http::{PathId, input};
-use crate::ids::{ExceptionId, LocationId, PractitionerId};
+use crate::http::PathId;
+use crate::ids::{ExceptionId, PractitionerId};
 use crate::scheduling::hours::exception::ExceptionKind;
 use crate::scheduling::hours::exceptions::{self, ExceptionView};
 use crate::scheduling::setup::practitioners;
@@ -71,7 +69,7 @@ async fn answer(
     sent: &Sent,
 ) -> Result<HttpResponse> {
     let name = practitioners::read(&member.public(), None, id).await?.object.name;
-    let rows: Vec<Value> = absence::of(member, id).await?.iter().map(|one| row(member, clinic, one)).collect();
+    let rows: Vec<Value> = absence::of(member, id).await?.iter().map(|one| row(member, clinic, id, one)).collect();
     let values = context! {
         id => id.to_string(), name => name, rows => rows, setup => false, form_key => member.form_key(), conflict => Value::from(()),
         ..form(clinic, member.language).drawn(draft)
@@ -80,16 +78,11 @@ async fn answer(
     member.answer(NAME, status, values).await
 }
 
-/// The time zone of a location, or else of the first one.
-fn zone(member: &Member, clinic: &Clinic, location: Option<LocationId>) -> TimeZone {
-    let place = location.and_then(|id| clinic.locations.iter().find(|one| one.id == id));
-    place.or(clinic.locations.first()).map_or(TimeZone::UTC, |place| member.zone(&place.time_zone))
-}
-
-fn row(member: &Member, clinic: &Clinic, one: &ExceptionView) -> Value {
+fn row(member: &Member, clinic: &Clinic, practitioner: PractitionerId, one: &ExceptionView) -> Value {
+    let zone = absence::zone(member, clinic, practitioner, one.location_id);
     context! {
         id => one.id.to_string(), is_time_off => one.kind == ExceptionKind::TimeOff, reason => one.reason.as_deref(),
-        when => absence::when(one, &zone(member, clinic, one.location_id), member.language), place => one.location_id.map(|id| clinic.location(id)),
+        when => absence::when(one, &zone, member.language), place => one.location_id.map(|id| clinic.location(id)),
     }
 }
 
@@ -98,18 +91,10 @@ pub(super) async fn create(sent: MemberForm, PathId(id): PathId<PractitionerId>)
     let member = &sent.member;
     let clinic = Clinic::read(member).await?;
     let mut draft = form(&clinic, member.language).read(&sent.sent);
-    let zone = zone(member, &clinic, sent.sent.first("location_id").parse().ok());
-    let created = match absence::built(&sent.sent, &zone) {
-        Ok(built) => match input::read_built(&built, &*member.operation("create_exception")?) {
-            Ok(body) => exceptions::create(&member.context, sent.once("exception"), id, body.value).await,
-            Err(error) => Err(error),
-        },
-        Err(errors) => Err(Error::Invalid(errors)),
-    };
-    match created {
-        Ok(created) => Ok(done(member, &page_of(id), created.object.affected.affected_total)),
+    match absence::add(&sent, &clinic, id, "exception").await {
+        Ok(created) => Ok(done(member, &page_of(id), created.affected.affected_total)),
         Err(Error::Invalid(errors)) => {
-            draft.errors = absence::at_fields(errors);
+            draft.errors = errors;
             answer(member, id, &clinic, StatusCode::UNPROCESSABLE_ENTITY, &draft, &Sent::read(b"")).await
         }
         Err(other) => Err(other),

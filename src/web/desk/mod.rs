@@ -2,6 +2,7 @@
 //! the API call, and work without a script, in English and Spanish. Why something was refused is said in
 //! the words of the API, in English.
 
+pub(super) mod absence;
 mod booking;
 mod calls;
 mod clinic;

@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
+use jiff::civil::Date as Day;
 use jiff::tz::TimeZone;
 use minijinja::{Value, context};
 use serde_json::{Value as Json, json};
 use url::form_urlencoded::Serializer;
 
-use super::super::absence;
 use super::super::form_post::Sent;
+use super::absence;
 use super::clinic::{Clinic, phone};
 use super::day::in_short;
 use super::{Member, MemberForm, refuse, visit};
@@ -21,7 +22,7 @@ use crate::appointments::plan_changes::moving;
 use crate::appointments::view::AppointmentView;
 use crate::error::{Error, FieldCode, Result};
 use crate::http::{PathId, input};
-use crate::ids::{AppointmentId, ExceptionId, LocationId, PractitionerId};
+use crate::ids::{AppointmentId, ExceptionId, PractitionerId};
 use crate::messages::times::Moment;
 use crate::scheduling::hours::affected::AffectedAppointment;
 use crate::scheduling::hours::exception::ExceptionKind;
@@ -35,10 +36,13 @@ const MOVE: &str = "move.";
 pub(super) async fn list(member: Member) -> Result<HttpResponse> {
     let clinic = Clinic::read(&member).await?;
     let mut rows = Vec::new();
-    for practitioner in &clinic.practitioners {
+    // Practitioners enter their own time off only.
+    let own = member.context.actor.practitioner_id.filter(|_| member.is_practitioner());
+    let practitioners: Vec<_> = clinic.practitioners.iter().filter(|one| own.is_none_or(|own| own == one.id)).collect();
+    for practitioner in &practitioners {
         for one in absence::of(&member, practitioner.id).await? {
             if one.kind == ExceptionKind::TimeOff {
-                let zone = zone(&member, &clinic, one.location_id);
+                let zone = absence::zone(&member, &clinic, practitioner.id, one.location_id);
                 rows.push(context! {
                     id => one.id.to_string(), practitioner => practitioner.name.as_str(), when => absence::when(&one, &zone, member.language),
                     place => one.location_id.map(|id| clinic.location(id)), reason => one.reason,
@@ -48,18 +52,18 @@ pub(super) async fn list(member: Member) -> Result<HttpResponse> {
     }
     let option = |id: String, name: &str| context! { id => id, name => name };
     let values = context! {
-        rows => rows, today => member.context.env.now().in_zone(&zone(&member, &clinic, None)).date().to_string(),
-        practitioners => clinic.practitioners.iter().map(|one| option(one.id.to_string(), &one.name)).collect::<Vec<_>>(),
+        rows => rows, today => today(&member, &clinic).to_string(),
+        practitioners => practitioners.iter().map(|one| option(one.id.to_string(), &one.name)).collect::<Vec<_>>(),
         locations => clinic.locations.iter().map(|one| option(one.id.to_string(), &one.name)).collect::<Vec<_>>(),
         form_key => member.form_key(),
     };
     member.answer("desk-time-off", StatusCode::OK, values).await
 }
 
-/// The time zone of a location, or else of the first one.
-fn zone(member: &Member, clinic: &Clinic, location: Option<LocationId>) -> TimeZone {
-    let place = location.and_then(|id| clinic.locations.iter().find(|one| one.id == id));
-    place.or(clinic.locations.first()).map_or(TimeZone::UTC, |place| member.zone(&place.time_zone))
+/// The day at the first location.
+fn today(member: &Member, clinic: &Clinic) -> Day {
+    let zone = clinic.locations.first().map_or(TimeZone::UTC, |place| member.zone(&place.time_zone));
+    member.context.env.now().in_zone(&zone).date()
 }
 
 /// Adds time off, and leads to the visits that it affects.
@@ -73,17 +77,8 @@ pub(super) async fn create(form: MemberForm) -> Result<HttpResponse> {
         id => id.parse().map_err(|_| Error::NotFound)?,
     };
     let clinic = Clinic::read(member).await?;
-    let zone = zone(member, &clinic, form.sent.first("location_id").parse().ok());
-    let created = match absence::built(&form.sent, &zone) {
-        Ok(built) => match input::read_built(&built, &*member.operation("create_exception")?) {
-            Ok(body) => exceptions::create(&member.context, form.once("time off"), practitioner, body.value).await,
-            Err(error) => Err(error),
-        },
-        Err(errors) => Err(Error::Invalid(errors)),
-    };
-    match created {
-        Ok(created) => Ok(member.go_to(&format!("{PAGE}/{}", created.object.exception.id))),
-        Err(Error::Invalid(errors)) => refuse(&form, PAGE, Error::Invalid(absence::at_fields(errors))).await,
+    match absence::add(&form, &clinic, practitioner, "time off").await {
+        Ok(created) => Ok(member.go_to(&format!("{PAGE}/{}", created.exception.id))),
         Err(error) => refuse(&form, PAGE, error).await,
     }
 }
@@ -116,7 +111,7 @@ pub(super) async fn show(
     let moved = moved(member, &sent).await?;
     let practitioners = moved.iter().map(|one| one.practitioner_id).chain([exception.practitioner_id]);
     clinic.read_names(member, practitioners, moved.iter().map(|one| one.visit_type_id)).await?;
-    let zone = zone(member, &clinic, exception.location_id);
+    let zone = absence::zone(member, &clinic, exception.practitioner_id, exception.location_id);
     let visits = found.affected_appointments.iter().map(|one| to_move(member, &clinic, one));
     let here = found.checked_in_appointments.iter().map(|one| person(member, &clinic, one));
     let moved = moved.iter().map(|one| visit::facts(member, one, &clinic));
