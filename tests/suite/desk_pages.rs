@@ -305,7 +305,6 @@ both! {
         let away = FilledForm::to(&list, "time-off").with(&[("day", "2026-03-02"), ("reason", "Ill")]);
         let nobody = away.send(&visitor, "/desk/time-off").await;
         assert!(nobody.expect(422).text.contains("practitioner_id: must be chosen"), "{}", nobody.text);
-        // Until the end of April, so that only earlier times are left.
         let who = [("practitioner_id", clinic.practitioner_id.as_str())];
         let today = led_to(&away.clone().with(&who).send(&visitor, "/desk/time-off").await);
         let page = visitor.get(&today).await;
@@ -313,6 +312,7 @@ both! {
         for fact in ["At the clinic now", "is here", "ann Tester", "No booked visit is affected."] {
             assert!(text.contains(fact), "{fact} in {text}");
         }
+        // Until the end of April, so that only earlier times are left.
         let long = [who[0], ("day", "2026-03-06"), ("last_day", "2026-04-30"), ("form_key", "long")];
         let page = visitor.get(&led_to(&away.with(&long).send(&visitor, "/desk/time-off").await)).await;
         let text = plain(&page.expect(200).text);
