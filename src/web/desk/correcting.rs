@@ -7,7 +7,6 @@ use actix_web::http::StatusCode;
 use minijinja::{Value, context};
 use serde_json::{Value as Json, json};
 
-use super::super::form_post::Sent;
 use super::clinic::{locations, phone};
 use super::{Member, MemberForm, refuse, registering, spoken, version};
 use crate::error::{Error, Result};
