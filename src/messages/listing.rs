@@ -31,7 +31,7 @@ pub struct MessagePage {
     /// The messages, newest first by default; with `updated_since` by the time of their last change.
     pub items: Vec<MessageView>,
     /// The `cursor` of the next page. Null on the last page.
-    next_cursor: Option<String>,
+    pub next_cursor: Option<String>,
     /// The `updated_since` of the next pass through the changes. On the first page of a pass only.
     next_updated_since: Option<Timestamp>,
 }

@@ -53,7 +53,7 @@ pub struct WaitlistEntryPage {
     /// change.
     pub items: Vec<ListedWaitlistEntry>,
     /// The `cursor` of the next page. Null on the last page.
-    next_cursor: Option<String>,
+    pub next_cursor: Option<String>,
     /// The `updated_since` of the next pass through the changes. On the first page of a pass only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]

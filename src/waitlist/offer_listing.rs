@@ -50,7 +50,7 @@ pub struct WaitlistOfferPage {
     /// The offers, oldest first by default.
     pub items: Vec<ListedWaitlistOffer>,
     /// The `cursor` of the next page. Null on the last page.
-    next_cursor: Option<String>,
+    pub next_cursor: Option<String>,
     /// The names of the objects that `include` asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
