@@ -66,7 +66,7 @@ pub struct MessageView {
     /// The status.
     status: MessageStatus,
     /// The recipient.
-    recipient: MessageRecipient,
+    pub recipient: MessageRecipient,
     /// The text to say on the telephone, in the recipient's language. Set while the message waits for a call, or if its mail
     /// failed and the subject has a telephone text. Do not leave it on an answering machine.
     to_say: Option<String>,

@@ -112,7 +112,8 @@ async fn booked(context: &Context<Anonymous>, language: Language, visit: &Appoin
 #[cfg(test)]
 pub(super) fn examples() -> Vec<(&'static str, Value)> {
     let visit = context! {
-        id => "1", visit => "First visit", practitioner => "Dr. Osei", when => "Monday, March 9, 2026", time => "9:30 AM – 10:30 AM (EDT)", location => "Elm", address => "12 Elm St", code => "K7MP-3XWD",
+        id => "1", visit => "First visit", practitioner => "Dr. Osei", when => "Monday, March 9, 2026", time => "9:30 AM – 10:30 AM (EDT)",
+        location => "Elm", address => "12 Elm St", code => "K7MP-3XWD",
     };
     let times = |times: Vec<Value>| context! { step => "missed", token => "t", times => times };
     vec![

@@ -305,7 +305,6 @@ both! {
         let away = FilledForm::to(&list, "time-off").with(&[("day", "2026-03-02"), ("reason", "Ill")]);
         let nobody = away.send(&visitor, "/desk/time-off").await;
         assert!(nobody.expect(422).text.contains("practitioner_id: must be chosen"), "{}", nobody.text);
-        // Until the end of April, so that only earlier times are left.
         let who = [("practitioner_id", clinic.practitioner_id.as_str())];
         let today = led_to(&away.clone().with(&who).send(&visitor, "/desk/time-off").await);
         let page = visitor.get(&today).await;
@@ -313,6 +312,7 @@ both! {
         for fact in ["At the clinic now", "is here", "ann Tester", "No booked visit is affected."] {
             assert!(text.contains(fact), "{fact} in {text}");
         }
+        // Until the end of April, so that only earlier times are left.
         let long = [who[0], ("day", "2026-03-06"), ("last_day", "2026-04-30"), ("form_key", "long")];
         let page = visitor.get(&led_to(&away.with(&long).send(&visitor, "/desk/time-off").await)).await;
         let text = plain(&page.expect(200).text);
@@ -394,6 +394,33 @@ both! {
         assert_eq!((&consents[0]["type"], &consents[0]["decision"], &consents[0]["method"]), (&json!("treatment"), &json!("accepted"), &json!("paper")));
         let card = visitor.get(&format!("/desk/patients/{patient}")).await;
         assert!(plain(&card.expect(200).text).contains("to ask for: privacy notice"), "{}", card.text);
+    }
+
+    async fn the_desk_corrects_a_name_and_a_number_and_changes_nothing_else(app: App) {
+        let (_, desk) = (app.clinic().await, app.desk().await);
+        let patient = desk.post("/v1/patients", patient_json("Rosa", "rosa@patients.example")).await.expect(201).id();
+        let before = desk.get(&format!("/v1/patients/{patient}")).await.body;
+        let visitor = at_the_desk(&app).await;
+        let path = format!("/desk/patients/{patient}/correct");
+        let card = visitor.get(&format!("/desk/patients/{patient}")).await;
+        assert!(plain(&card.expect(200).text).contains(&format!("{patient}/correct")), "{}", card.text);
+        let form = visitor.get(&path).await;
+        let form = FilledForm::to(form.expect(200), "/correct");
+        assert_eq!((form.value("family_name"), form.value("administrative_sex")), (Some("Tester"), Some("female")));
+        let wrong = form.clone().with(&[("phone", "12")]).send(&visitor, &path).await;
+        assert!(wrong.expect(422).text.contains("Please check these fields") && wrong.text.contains("Correct the record of"), "{}", wrong.text);
+        let right = form.with(&[("phone", "(202) 555-0177"), ("family_name", "Test<er")]);
+        right.send(&visitor, &path).await.expect(303);
+        let after = desk.get(&format!("/v1/patients/{patient}")).await.body;
+        let mut expected = before.clone();
+        (expected["phone"], expected["family_name"]) = (json!("+12025550177"), json!("Test<er"));
+        for changed in ["display_name", "updated_at"] {
+            expected[changed] = after[changed].clone();
+        }
+        assert_eq!(after, expected);
+        // The form is of an older version by now.
+        let stale = right.with(&[("phone", "(202) 555-0178")]).send(&visitor, &path).await;
+        assert!(stale.expect(412).text.contains("It has changed since you opened the page."), "{}", stale.text);
     }
 
     async fn the_desk_sends_the_mail_about_a_visit_again(app: App) {

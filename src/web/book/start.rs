@@ -26,7 +26,10 @@ pub(super) async fn show(env: web::Data<Env>, routes: web::Data<Routes>, request
             };
             let places: Vec<Value> = places
                 .into_iter()
-                .map(|place| context! { name => place.name.as_str(), address => place.address.as_str(), link => link(place.id.to_string()) })
+                .map(|place| {
+                    let link = link(place.id.to_string());
+                    context! { name => place.name.as_str(), address => place.address.as_str(), link => link }
+                })
                 .collect();
             context! { name => visit_name(visitor.language, visit), minutes => visit.duration_minutes, places => places }
         })

@@ -21,7 +21,9 @@ pub(super) async fn outstanding(member: &Member, patient: &PatientView) -> Resul
     if patient.consents_outstanding.is_empty() || !patient.active {
         return Ok(Vec::new());
     }
-    let query = Serializer::new(String::new()).append_pair("language", patient.preferred_language.as_str()).finish();
+    // An old record may have the name of any language. The texts are in English then.
+    let language = text::language(&patient.preferred_language).unwrap_or_else(|_| "en".to_owned());
+    let query = Serializer::new(String::new()).append_pair("language", &language).finish();
     let texts = documents::list(&member.public(), member.parameters("list_consent_documents", &query)?).await?.items;
     let is_outstanding = |text: &&ConsentDocument| patient.consents_outstanding.contains(&text.consent_type);
     let shown = |text: &ConsentDocument| {

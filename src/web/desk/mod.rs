@@ -7,6 +7,7 @@ mod booking;
 mod calls;
 mod clinic;
 mod consents;
+mod correcting;
 mod day;
 mod live;
 mod patient;
@@ -76,6 +77,9 @@ pub(super) fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(form("/desk/patients/new").get(registering::show).post(registering::register).default_service(both()));
     cfg.service(web::resource("/desk/patients/{id}").get(patient::show).default_service(only_get()));
     cfg.service(web::resource("/desk/patients/{id}/times").get(times::of_patient).default_service(only_get()));
+    cfg.service(
+        form("/desk/patients/{id}/correct").get(correcting::show).post(correcting::save).default_service(both()),
+    );
     cfg.service(form("/desk/patients/{id}/consents").post(consents::record).default_service(only_post()));
     cfg.service(form("/desk/patients/{id}/visits").post(booking::book).default_service(only_post()));
     cfg.service(form("/desk/time-off").get(time_off::list).post(time_off::create).default_service(both()));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
-use minijinja::context;
+use minijinja::{Value, context};
 use serde_json::json;
 
 use super::super::form_post::Sent;
@@ -16,7 +16,7 @@ use crate::http::input;
 use crate::patients::records::creating;
 
 /// The fields of the form, named as the members of the API. `other_language` is a language that the list does not have.
-const FIELDS: [&str; 9] = [
+pub(super) const FIELDS: [&str; 9] = [
     "given_name",
     "family_name",
     "date_of_birth",
@@ -30,23 +30,41 @@ const FIELDS: [&str; 9] = [
 
 pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpResponse> {
     let wanted = Wanted::of(&Sent::read(request.query_string().as_bytes()));
-    answer(&member, &Sent::read(b"preferred_language=en"), &wanted, StatusCode::OK, &[]).await
+    answer(&member, &typed(&Sent::read(b"preferred_language=en")), more(&wanted), StatusCode::OK, &[]).await
 }
 
-async fn answer(
+/// The fields of the form as they were sent.
+pub(super) fn typed(sent: &Sent) -> BTreeMap<&'static str, String> {
+    FIELDS.into_iter().map(|name| (name, sent.first(name).to_owned())).collect()
+}
+
+/// What the form of a new record has beside its fields.
+fn more(wanted: &Wanted) -> Value {
+    context! { correcting => Value::from(()), ..wanted.values() }
+}
+
+/// Draws the form: of a new record, or of one that is corrected.
+pub(super) async fn answer(
     member: &Member,
-    sent: &Sent,
-    wanted: &Wanted,
+    typed: &BTreeMap<&'static str, String>,
+    more: Value,
     status: StatusCode,
     errors: &[FieldError],
 ) -> Result<HttpResponse> {
-    let typed: BTreeMap<&str, String> = FIELDS.into_iter().map(|name| (name, sent.first(name).to_owned())).collect();
     let wrong: BTreeMap<String, String> =
         errors.iter().map(|one| (one.pointer.trim_start_matches('/').to_owned(), one.detail.clone())).collect();
     let values = context! {
-        typed => typed, wrong => wrong, languages => spoken::choices(member.language), form_key => member.form_key(), ..wanted.values()
+        typed => typed.clone(), wrong => wrong, languages => spoken::choices(member.language), form_key => member.form_key(), ..more
     };
     member.answer("desk-register", status, values).await
+}
+
+/// The language that the fields name. One that is typed goes before the list.
+pub(super) fn language(typed: &BTreeMap<&'static str, String>) -> String {
+    let text = |name: &str| typed.get(name).map_or("", |text| text.trim());
+    let other = text("other_language");
+    let named = if other.is_empty() { text("preferred_language") } else { other };
+    named.to_owned()
 }
 
 /// Creates the record, with the strict checks of the API, and leads to the times if the desk has chosen one. Other records that may be of the
@@ -55,10 +73,9 @@ pub(super) async fn register(form: MemberForm) -> Result<HttpResponse> {
     let member = &form.member;
     let text = |name: &str| form.sent.first(name).trim();
     let wanted = Wanted::of(&form.sent);
-    let language = if text("other_language").is_empty() { "preferred_language" } else { "other_language" };
     let mut built = json!({
         "family_name": text("family_name"), "date_of_birth": text("date_of_birth"), "administrative_sex": text("administrative_sex"),
-        "preferred_language": text(language), "interpreter_needed": !text("interpreter_needed").is_empty(),
+        "preferred_language": language(&typed(&form.sent)), "interpreter_needed": !text("interpreter_needed").is_empty(),
     });
     for name in ["given_name", "phone", "email"] {
         if !text(name).is_empty() {
@@ -80,14 +97,14 @@ pub(super) async fn register(form: MemberForm) -> Result<HttpResponse> {
             Ok(member.go_to(&wanted.link(&page)))
         }
         Err(Error::Invalid(errors)) => {
-            answer(member, &form.sent, &wanted, StatusCode::UNPROCESSABLE_ENTITY, &errors).await
+            answer(member, &typed(&form.sent), more(&wanted), StatusCode::UNPROCESSABLE_ENTITY, &errors).await
         }
         Err(other) => Err(other),
     }
 }
 
 #[cfg(test)]
-pub(super) fn examples() -> Vec<(&'static str, minijinja::Value)> {
+pub(super) fn examples() -> Vec<(&'static str, Value)> {
     /// What every field has: a value of the field of the sex, too.
     const EXAMPLE: &str = "female";
     let page = |all: bool| {
@@ -98,7 +115,8 @@ pub(super) fn examples() -> Vec<(&'static str, minijinja::Value)> {
         let languages = [context! { code => EXAMPLE, name => "English" }, context! { code => "es", name => "Spanish" }];
         let wanted = if all { Wanted::default().with("location_id", "1") } else { Wanted::default() };
         let values = context! {
-            root => "../../", member => member, typed => typed, wrong => wrong, languages => languages, form_key => "k", ..wanted.values()
+            root => "../../", member => member, typed => typed, wrong => wrong, languages => languages, form_key => "k",
+            correcting => all.then(|| context! { id => "1", name => "Ann <b>Example" }), ..wanted.values()
         };
         ("desk-register", values)
     };

@@ -52,6 +52,11 @@ fn in_language(en: &'static str, es: &'static str, language: Language) -> &'stat
     name.text(language)
 }
 
+/// Whether the list has a language.
+pub(super) fn is_common(tag: &str) -> bool {
+    COMMON.iter().any(|(code, ..)| *code == tag)
+}
+
 /// The languages as a list to choose from.
 pub(super) fn choices(language: Language) -> Vec<Value> {
     COMMON.into_iter().map(|(code, en, es)| context! { code => code, name => in_language(en, es, language) }).collect()

@@ -125,7 +125,7 @@ pub(super) async fn show(
     member.answer("desk-affected", StatusCode::OK, values).await
 }
 
-/// Reads the visits that the form before has moved. Those that the address names without reason, and nobody has, are left out.
+/// Reads the visits that the address names as moved. Leaves out ids that no visit has.
 async fn moved(member: &Member, sent: &Sent) -> Result<Vec<AppointmentView>> {
     let mut moved = Vec::new();
     for id in sent.all("moved").filter_map(|id| id.parse::<AppointmentId>().ok()).take(MAX_VISITS) {
