@@ -31,7 +31,7 @@ pub struct MessageRecipient {
     /// The same number in the format of the clinic's country.
     phone_display: Option<String>,
     /// The language (BCP 47). The service writes in Spanish to recipients of that language, and in English to all others.
-    language: String,
+    pub language: String,
 }
 
 /// How a message was completed without a mail.
