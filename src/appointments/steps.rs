@@ -113,6 +113,10 @@ pub fn advance(
     let status = circumstances(tx, &found)?.decide(found.appointment.status, step)?;
     let before = found.appointment;
     let (was, is) = (before.visit(), Appointment { status, ..before.clone() }.visit());
+    // The wait for an earlier time than this visit's ends with it, and no offer to the patient may cross that.
+    if !status.is_live() && was == is {
+        patients::store::lock_record(tx.conn, before.patient_id)?;
+    }
     // The appointment claims the patient's time again, which may be in use by now; or the patient's flags follow it.
     if (status.is_live() && !before.status.is_live()) || was != is {
         patients::store::lock_visits(tx.conn, before.patient_id)?;

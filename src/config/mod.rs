@@ -172,7 +172,7 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value_t = 30, value_parser = clap::value_parser!(u16).range(10..=240))]
     pub reservation_minutes: u16,
 
-    /// Minutes for which an offer to a patient on the waitlist keeps its time, without the `QUIET_HOURS` (15 to 2880).
+    /// Minutes for which an offer to a patient on the waitlist keeps its time, without the `QUIET_HOURS` of its location (15 to 2880).
     ///
     /// Longer gives patients more time to read the mail. Shorter leaves more time for the next patient.
     #[arg(long, env, global = true, default_value_t = 120, value_parser = clap::value_parser!(u16).range(15..=2880))]

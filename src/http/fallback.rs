@@ -36,7 +36,7 @@ const PAGE_FORMS: [(&str, &str); 12] = [
 
 /// The pages of people who are signed in by a cookie, and their forms, with the operation that each runs. A page that shows what several
 /// operations read has the one that says most.
-static MEMBER_PAGES: [(Method, &str, &str); 151] = [
+static MEMBER_PAGES: [(Method, &str, &str); 153] = [
     (Method::GET, "/account", "list_sessions"),
     (Method::GET, "/account/patients/{id}/uses", "list_patient_audit_events"),
     (Method::POST, "/account/sessions/{id}", "delete_session"),
@@ -181,6 +181,8 @@ static MEMBER_PAGES: [(Method, &str, &str); 151] = [
     // Before the pages of a visit, whose id it could be.
     (Method::GET, "/visits/new", "get_current_user"),
     (Method::POST, "/visits/new", "create_appointment"),
+    (Method::POST, "/visits/waiting/{id}/end", "cancel_waitlist_entry"),
+    (Method::POST, "/visits/waiting/{id}/offers", "update_waitlist_entry"),
     (Method::GET, "/visits/{id}", "get_appointment"),
     (Method::GET, "/visits/{id}/calendar", "get_appointment_calendar"),
     (Method::GET, "/visits/{id}/cancel", "get_appointment"),

@@ -2,7 +2,7 @@
 
 use super::model::{
     AccessMail, AppointmentMail, BirthdayMail, FollowUpMail, Mail, Message, MessageStatus, Recipient, RecordChange,
-    RecordMail, RegistrationMail, ReservationMail, SecurityEvent, WaitlistOfferMail, WebhookPausedMail,
+    RecordMail, RegistrationMail, ReservationMail, SecurityEvent, WaitStanding, WaitlistOfferMail, WebhookPausedMail,
 };
 use crate::config::{Config, Settings};
 use crate::db::Target;
@@ -155,6 +155,10 @@ pub fn waitlist_offer() -> WaitlistOfferMail {
         instead_of: Some((at("2026-03-23T13:30:00Z"), "America/New_York".into())),
         token: Some("offer-0123456789".into()),
         code: Some("K7MP-3XWD-9CFH".into()),
+        lapsed: false,
+        standing: WaitStanding::Kept,
+        phone: None,
+        country: None,
     }
 }
 

@@ -60,7 +60,7 @@ text_enum! {
         FollowUp = "follow_up",
         /// A time that became free is offered to a patient who waits.
         WaitlistOffer = "waitlist_offer",
-        /// The clinic took back a time that it had offered.
+        /// The clinic took back a time that it had offered, or offers no other one because several were not answered.
         WaitlistOfferWithdrawn = "waitlist_offer_withdrawn",
         /// Events are not sent to a receiver any more, because it failed for long.
         WebhookPaused = "webhook_paused",
@@ -131,6 +131,20 @@ text_enum! {
         OtherAccessEnded = "other_access_ended",
         /// The record was merged into another one, whose address gets the messages from now on.
         RecordMerged = "record_merged",
+    }
+}
+
+text_enum! {
+    /// What becomes of a patient's wait after an offer of the waitlist has ended.
+    WaitStanding {
+        /// The patient is offered other times.
+        Kept = "kept",
+        /// The patient is offered nothing more until somebody asks for it, because some offers in a row were not answered.
+        Paused = "paused",
+        /// Nobody is offered times for this kind of visit.
+        Halted = "halted",
+        /// It ended with the visit that the offer would have moved.
+        Ended = "ended",
     }
 }
 
@@ -508,6 +522,31 @@ pub struct WaitlistOfferMail {
     /// The code to type in where the link cannot be used.
     #[serde(default)]
     pub code: Option<String>,
+    /// Whether the offer ended because nobody answered it. Only in a mail about its end.
+    #[serde(default)]
+    pub lapsed: bool,
+    /// What becomes of the wait. Only in a mail about the end of an offer.
+    #[serde(default = "kept")]
+    pub standing: WaitStanding,
+    /// The location's telephone number in E.164. None in mails of earlier versions.
+    #[serde(default)]
+    pub phone: Option<String>,
+    /// The location's country (ISO 3166-1, two letters), which decides the format of the telephone number.
+    #[serde(default)]
+    pub country: Option<String>,
+}
+
+/// What mails of earlier versions mean.
+fn kept() -> WaitStanding {
+    WaitStanding::Kept
+}
+
+impl WaitlistOfferMail {
+    /// Returns the location's telephone number in the format of its country.
+    pub fn telephone(&self) -> Option<Telephone> {
+        let number = self.phone.as_deref()?;
+        Some(Telephone::of(number, self.country.as_deref().and_then(Country::of)))
+    }
 }
 
 /// A webhook that was paused because its receiver failed.

@@ -33,6 +33,10 @@ pub struct WaitlistEntryPatch {
     #[serde(default)]
     #[schema(value_type = Option<WaitlistUrgency>)]
     urgency: Change<WaitlistUrgency>,
+    /// With `false` the service offers times again to a patient who did not answer three offers in a row. Only the service pauses an entry.
+    #[serde(default)]
+    #[schema(value_type = Option<bool>)]
+    paused: Change<bool>,
     /// The practitioners. Replaces the whole list; empty for any.
     #[serde(default)]
     #[schema(value_type = Option<Vec<PractitionerId>>, max_items = 50)]
@@ -68,6 +72,9 @@ impl WaitlistEntryPatch {
     fn check(&self) -> Result<()> {
         let mut check = Check::new();
         check.require(self.urgency != Change::Clear, "/urgency", FieldCode::Required, "must not be removed");
+        check.require(self.paused != Change::Clear, "/paused", FieldCode::Required, "must not be removed");
+        let is_end = self.paused != Change::Set(true);
+        check.require(is_end, "/paused", FieldCode::WrongValue, "must be false: only the service pauses an entry");
         let mut sent = Wishes::default();
         replace(self.practitioner_ids.clone(), &mut sent.practitioner_ids);
         replace(self.location_ids.clone(), &mut sent.location_ids);
@@ -91,6 +98,9 @@ impl WaitlistEntryPatch {
         self.to_date.apply(&mut entry.to_date);
         if let Change::Set(urgency) = self.urgency {
             entry.urgency = urgency;
+        }
+        if self.paused == Change::Set(false) && entry.is_paused() {
+            entry.lapses = 0;
         }
         entry
     }
@@ -147,7 +157,8 @@ fn store(
         return Ok(WaitlistEntryView::versioned(before, today));
     }
     changed.check(today)?;
-    entry::check_references(tx, &changed)?;
+    let already = Some(&before).filter(|before| before.is_live_on(today));
+    entry::check_references(tx, &changed, already)?;
     // A paused entry and one that has expired wait again, and other times may suit it.
     let status = if before.is_live() {
         before.status
@@ -174,7 +185,7 @@ pub async fn cancel(
         .change_once(once, move |tx| {
             let found = entry::lock(tx, id)?;
             let today = entry::today(tx)?;
-            if !matches!(found.status_on(today), WaitlistStatus::Waiting | WaitlistStatus::Offered) {
+            if !found.is_live_on(today) {
                 return Err(has_ended());
             }
             if_match.check(found.version)?;
@@ -189,7 +200,8 @@ pub async fn cancel(
 
 /// Change an entry of the waitlist
 ///
-/// The time since which the patient waits stays. An entry whose last day has passed waits again with a later one.
+/// The time since which the patient waits stays. An entry whose last day has passed waits again with a later one. A paused entry is offered
+/// times again after any change; `{"paused": false}` changes nothing else. Of an entry that waits, only the members that are sent are checked.
 #[utoipa::path(
     tag = "waitlist",
     operation_id = "update_waitlist_entry",

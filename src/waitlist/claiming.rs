@@ -55,7 +55,8 @@ fn lock<P: Principal>(
     Ok(Locked { offer, entry, visit })
 }
 
-/// Books the time of an offer, or moves the later visit there, unless the offer is claimed already.
+/// Books the time of an offer, or moves the later visit there, unless the offer is claimed already. Staff claim it on the telephone, so they need
+/// not call the patient about the visit.
 fn claim_locked<P: Principal>(
     tx: &mut Tx<P>,
     Locked { offer, entry, visit }: Locked,
@@ -67,6 +68,7 @@ fn claim_locked<P: Principal>(
     }
     offer.require_open(tx.now)?;
     let hold = offer.hold_id.map(WantedHold::Offered);
+    let patient_informed = tx.actor.is_staff();
     offer::settle_call(tx, &offer)?;
     let (slot_id, visit_type_id) = (offer.slot_id, entry.visit_type_id);
     // Before the visit is booked, because a visit that is booked in another way withdraws the offer.
@@ -79,7 +81,7 @@ fn claim_locked<P: Principal>(
             hold_secret: None,
             ignore_gaps: false,
             overbook: None,
-            patient_informed: false,
+            patient_informed,
         };
         rescheduling::move_locked(tx, visit, &to, hold, placed_alone)?
     } else {
@@ -92,7 +94,7 @@ fn claim_locked<P: Principal>(
             note: None,
             identifiers: Identifiers::default(),
             overbook: None,
-            patient_informed: false,
+            patient_informed,
         };
         booking::insert_locked(tx, &new, hold, place)?
     };
@@ -189,7 +191,7 @@ pub async fn decline(context: &Context, once: Once, id: WaitlistOfferId) -> Resu
 ///
 /// Books the offered time, by the rules and with the mails of a booking. If the patient waits for an earlier time than that of a visit, it
 /// moves that visit. `appointment_id` then has the visit. A repeat returns the same offer. Patients claim offers to the patients they may act
-/// for; staff claim for a patient on the telephone.
+/// for; staff claim for a patient on the telephone, and the desk then gets no call to make about the visit.
 #[utoipa::path(
     tag = "waitlist",
     operation_id = "claim_waitlist_offer",

@@ -32,7 +32,7 @@ pub struct NewWaitlistEntry {
     patient_id: PatientId,
     /// The kind of visit.
     visit_type_id: VisitTypeId,
-    /// The patient's later visit of this kind that an earlier time would replace.
+    /// The patient's later visit of this kind that an earlier time would replace. The wait ends when that visit is cancelled or over.
     #[serde(default)]
     appointment_id: Option<AppointmentId>,
     /// How urgent the visit is. Only staff choose another one than `routine`, the default.
@@ -130,7 +130,7 @@ fn insert(tx: &mut Tx, new: &NewWaitlistEntry, wishes: Wishes) -> Result<Version
     };
     entry.check(today)?;
     records::lock(tx.conn, tx.env, tx.actor, entry.patient_id)?;
-    entry::check_references(tx, &entry)?;
+    entry::check_references(tx, &entry, None)?;
     require_no_other(tx, &entry, today)?;
     diesel::insert_into(waitlist_entries::table).values(&entry).execute(tx.conn)?;
     tx.audit.note_object(entry.id.0);

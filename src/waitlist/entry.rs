@@ -4,6 +4,7 @@ use diesel::prelude::*;
 use jiff::civil;
 use jiff::tz::TimeZone;
 
+use super::matching::PAUSE_AFTER;
 use super::wishes::{Wishes, check_days};
 use crate::appointment_status::AppointmentStatus;
 use crate::appointments::queries;
@@ -27,9 +28,9 @@ text_enum! {
         Offered = "offered",
         /// The patient has a visit of this kind, by an offer or in another way.
         Booked = "booked",
-        /// The patient, or the clinic, ended it.
+        /// The patient, or the clinic, ended it, or cancelled the visit for which the patient wanted an earlier time.
         Cancelled = "cancelled",
-        /// Its last day has passed.
+        /// Its last day has passed, or the visit for which the patient wanted an earlier time is over.
         Expired = "expired",
     }
 }
@@ -85,6 +86,16 @@ impl Entry {
         matches!(self.status, WaitlistStatus::Waiting | WaitlistStatus::Offered)
     }
 
+    /// Whether the patient waits on a day.
+    pub fn is_live_on(&self, today: civil::Date) -> bool {
+        matches!(self.status_on(today), WaitlistStatus::Waiting | WaitlistStatus::Offered)
+    }
+
+    /// Whether the service offers the patient nothing more until somebody asks for it, because some offers in a row lapsed.
+    pub fn is_paused(&self) -> bool {
+        self.status == WaitlistStatus::Waiting && u32::try_from(self.lapses).is_ok_and(|lapses| lapses >= PAUSE_AFTER)
+    }
+
     /// The entry without an offer: it waits again, and the free times are searched at once.
     pub fn waiting_again(self, lapses: i32, now: Timestamp) -> Self {
         Self { status: WaitlistStatus::Waiting, lapses, search_at: now, ..self }
@@ -102,7 +113,7 @@ impl Entry {
 }
 
 /// The time zone of the clinic's first location.
-pub(super) fn clinic_zone<P>(tx: &mut Tx<P>) -> Result<TimeZone> {
+fn clinic_zone<P>(tx: &mut Tx<P>) -> Result<TimeZone> {
     match clinic::first_location(tx.conn)? {
         Some(location) => tx.env.config.zones.stored(&location.time_zone),
         None => Ok(TimeZone::UTC),
@@ -115,18 +126,21 @@ pub(super) fn today<P>(tx: &mut Tx<P>) -> Result<civil::Date> {
     Ok(tx.now.in_zone(&zone).date())
 }
 
-/// Requires that what the entry refers to exists, and that somebody offers the visit to whoever waits.
-pub(super) fn check_references(tx: &mut Tx, entry: &Entry) -> Result<()> {
+/// Requires that what the entry refers to exists, and that somebody offers the visit to whoever waits. Of an entry that waits `already`, only
+/// what is new counts: what it had may have ended since.
+pub(super) fn check_references(tx: &mut Tx, entry: &Entry, already: Option<&Entry>) -> Result<()> {
     let unknown = || Error::invalid("/visit_type_id", FieldCode::UnknownReference, "there is no such visit type");
     let offering = match Offering::find(tx.conn, tx.env, entry.visit_type_id) {
         Err(Error::NotFound) => return Err(unknown()),
         found => found?,
     };
     let mut check = Check::new();
-    check.require(offering.active, "/visit_type_id", FieldCode::Inactive, "is not offered any more");
+    let is_offered = offering.active || already.is_some();
+    check.require(is_offered, "/visit_type_id", FieldCode::Inactive, "is not offered any more");
     for (index, id) in entry.wishes.practitioner_ids.iter().enumerate() {
         let pointer = format!("/practitioner_ids/{index}");
-        let offers = offering.practitioners.contains(id);
+        let had = already.is_some_and(|already| already.wishes.practitioner_ids.contains(id));
+        let offers = had || offering.practitioners.contains(id);
         check.require(offers, pointer, FieldCode::UnknownReference, "must be a practitioner who offers the visit type");
     }
     for (index, id) in entry.wishes.location_ids.iter().enumerate() {
@@ -140,8 +154,10 @@ pub(super) fn check_references(tx: &mut Tx, entry: &Entry) -> Result<()> {
     }
     check.done()?;
     match entry.appointment_id {
-        Some(appointment) => check_appointment(tx, entry, appointment),
-        None => Ok(()),
+        Some(id) if already.is_none_or(|already| already.appointment_id != Some(id)) => {
+            check_appointment(tx, entry, id)
+        }
+        _ => Ok(()),
     }
 }
 

@@ -6,7 +6,8 @@
 //!   time, for what writes no row, such as a practitioner who begins to offer the visit.
 //! - It ends offers and entries whose time has passed.
 //!
-//! In the quiet hours it makes no offers.
+//! In the quiet hours of a location it offers no time there. Free time of a day that cannot be offered yet keeps its rows until the quiet hours
+//! end.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -17,8 +18,9 @@ use jiff::SignedDuration;
 
 use super::entry::{self, Entry, WaitlistStatus};
 use super::making::{self, Making, replaced};
-use super::matching::{self, FreeDay, Proposal, Refused, is_waiting};
-use super::offer::{self, Offer, OfferStatus};
+use super::matching::{self, FreeDay, Next, Proposal, Refused, is_waiting};
+use super::offer::{self, Offer, OfferStatus, OfferWay};
+use super::offer_times::OfferTimes;
 use super::telling;
 use crate::audit_context::AuditContext;
 use crate::clock::Timestamp;
@@ -29,10 +31,10 @@ use crate::db::types::Date;
 use crate::db::{Conn, per_backend};
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::ids::{PatientId, PractitionerId, WaitlistEntryId, WaitlistOfferId};
+use crate::ids::{HoldId, PatientId, PractitionerId, WaitlistEntryId, WaitlistOfferId};
 use crate::patients::store as records;
 use crate::periodic::{self, go_on};
-use crate::scheduling::slots::holds::keeping;
+use crate::scheduling::slots::holds::keeping::{self, KeptKind};
 
 /// The pause after a round that found nothing more to do, for what became free by the clock or through another process. Until then everyone
 /// can book such a time.
@@ -83,8 +85,7 @@ pub struct Due {
 pub fn due(tx: &mut Tx<Anonymous>) -> Result<Due> {
     let offers = over(tx.conn, tx.now)?;
     let entries = expired(tx)?;
-    let zone = entry::clinic_zone(tx)?;
-    if tx.env.config.settings.quiet_hours.end_after(tx.now, &zone) > tx.now {
+    if OfferTimes::load(tx)?.first_end().is_none() {
         return Ok(Due { offers, entries, ..Due::default() });
     }
     let searches = to_search(tx.conn, tx.now)?;
@@ -108,13 +109,18 @@ pub async fn run(env: &Env) -> Result<Round> {
     }
     let mut round = Round { has_more: due.is_cut, ..Round::default() };
     for (day, rows) in due.days {
-        let Some((made, is_done)) = go_on(offer_day(env, day).await, day.begins, FAILURE)? else { continue };
-        round.offers += made;
+        let Some(offered) = go_on(offer_day(env, day).await, day.begins, FAILURE)? else { continue };
+        round.offers += offered.made;
         // Without an offer another round at once would find the same.
-        round.has_more |= !is_done && made > 0;
-        if is_done {
+        round.has_more |= !offered.is_done && offered.made > 0;
+        if offered.is_done {
             // Only these rows: what became free since then has another one.
-            env.db.write(move |conn| remove(conn, &rows)).await?;
+            env.db
+                .write(move |conn| match offered.quiet_until {
+                    Some(until) => postpone(conn, &rows, until),
+                    None => remove(conn, &rows),
+                })
+                .await?;
         }
     }
     Ok(round)
@@ -160,14 +166,20 @@ fn over(conn: &mut Conn, now: Timestamp) -> Result<Vec<(WaitlistOfferId, Patient
         .load(conn))?;
     let holds: Vec<_> = open.iter().filter_map(|offer| offer.hold_id).collect();
     let kept = keeping::keeping_at(conn, &holds, now)?;
-    let is_over = |offer: &&Offer| offer.hold_id.is_none_or(|hold| !kept.contains(&hold));
-    let mut over: Vec<_> = open.iter().filter(is_over).map(|offer| (offer.id, offer.patient_id)).collect();
+    let mut over: Vec<_> =
+        open.iter().filter(|offer| !is_kept(offer, &kept)).map(|offer| (offer.id, offer.patient_id)).collect();
     over.extend(per_backend!(conn, conn => waitlist_offers::table
         .filter(RawSql::<Bool>::new("waitlist_offers.hold_id IS NOT NULL AND waitlist_offers.status <> 'offered'"))
         .limit(BATCH)
         .select((waitlist_offers::id, waitlist_offers::patient_id))
         .load::<(WaitlistOfferId, PatientId)>(conn))?);
     Ok(over)
+}
+
+/// Returns whether an open offer keeps its time, and its kind of visit can still be booked by whoever answers it: patients, or the desk.
+fn is_kept(offer: &Offer, kept: &HashMap<HoldId, KeptKind>) -> bool {
+    let kind = offer.hold_id.and_then(|hold| kept.get(&hold));
+    kind.is_some_and(|kind| kind.active && (kind.online_bookable || offer.way == OfferWay::Phone))
 }
 
 /// Ends an offer whose patient is locked, if it is still due.
@@ -177,18 +189,24 @@ fn end_offer(tx: &mut Tx<Anonymous>, id: WaitlistOfferId, patient: PatientId) ->
     if found.status != OfferStatus::Offered {
         keeping::release(tx, hold)?;
         offer::settle_call(tx, &found)?;
-        return offer::note_released(tx.conn, &found);
+        offer::note_released(tx.conn, &found)?;
+        // The entry ended with the visit that the offer would have moved. About a visit that was booked in another way there is a mail.
+        let ended = entry::find(tx.conn, found.entry_id)?.status;
+        let is_news = found.status == OfferStatus::Withdrawn
+            && matches!(ended, WaitlistStatus::Cancelled | WaitlistStatus::Expired);
+        return if is_news { telling::withdrawn(tx, &found) } else { Ok(()) };
     }
     let status = if found.expires_at <= tx.now {
         OfferStatus::Lapsed
-    } else if keeping::keeping_at(tx.conn, &[hold], tx.now)?.is_empty() {
-        // The hours changed.
+    } else if !is_kept(&found, &keeping::keeping_at(tx.conn, &[hold], tx.now)?) {
+        // The hours changed, or the kind of visit is not booked any more.
         OfferStatus::Withdrawn
     } else {
         return Ok(());
     };
     let ended = offer::end(tx, found, status)?;
-    if status == OfferStatus::Withdrawn { telling::withdrawn(tx, &ended) } else { Ok(()) }
+    let is_news = status == OfferStatus::Withdrawn || entry::find(tx.conn, ended.entry_id)?.is_paused();
+    if is_news { telling::withdrawn(tx, &ended) } else { Ok(()) }
 }
 
 /// Returns the entries whose last day has passed.
@@ -227,34 +245,44 @@ fn to_search(conn: &mut Conn, now: Timestamp) -> Result<Vec<(WaitlistEntryId, Pa
         .load(conn))?)
 }
 
+/// What a search for an entry found.
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    /// The visit for which the patient wanted an earlier time has begun, or was cancelled.
+    has_ended: bool,
+    day: Option<FreeDay>,
+    /// When the next location ends its quiet hours.
+    next_morning: Option<Timestamp>,
+}
+
 /// Searches a day with a free time for an entry. What is free on that day is then offered in the order of the queue, so another entry may get
 /// it first.
 async fn search(env: &Env, id: WaitlistEntryId, patient: PatientId) -> Result<()> {
     let found = read(env, move |tx| {
         let found = entry::find(tx.conn, id)?;
+        let times = OfferTimes::load(tx)?;
+        let next_morning = times.next_morning();
         match replaced(tx, &found) {
-            Err(Error::Conflict(_)) => Ok((true, None)),
+            Err(Error::Conflict(_)) => Ok(Found { has_ended: true, day: None, next_morning }),
             Err(other) => Err(other),
-            Ok(_) => Ok((false, matching::day_for(tx, &found)?)),
+            Ok(_) => Ok(Found { has_ended: false, day: matching::day_for(tx, &found, &times)?, next_morning }),
         }
     });
-    let (has_ended, day) = found.await?;
-    change(env, patient, move |tx| note_search(tx, (id, patient), has_ended, day)).await
+    let found = found.await?;
+    change(env, patient, move |tx| note_search(tx, (id, patient), found)).await
 }
 
 /// Stores what a search found for an entry whose patient is locked.
 fn note_search(
     tx: &mut Tx<Anonymous>,
     (id, patient): (WaitlistEntryId, PatientId),
-    has_ended: bool,
-    day: Option<FreeDay>,
+    Found { has_ended, day, next_morning }: Found,
 ) -> Result<()> {
     let found = entry::find_of(tx.conn, id, patient)?;
     if found.status != WaitlistStatus::Waiting || found.search_at > tx.now {
         return Ok(());
     }
     if has_ended {
-        // The visit for which the patient wanted an earlier time has begun.
         return expire(tx, found);
     }
     if let Some(FreeDay { practitioner, begins }) = day {
@@ -268,6 +296,8 @@ fn note_search(
             .execute(tx.conn)?;
     }
     let next = tx.now.plus(if day.is_some() { SEARCH_SOON } else { SEARCH_AGAIN });
+    // Then there may be more to offer.
+    let next = next_morning.map_or(next, |morning| next.min(morning));
     diesel::update(waitlist_entries::table.find(id)).set(waitlist_entries::search_at.eq(next)).execute(tx.conn)?;
     Ok(())
 }
@@ -301,14 +331,33 @@ fn remove(conn: &mut Conn, rows: &[i64]) -> Result<()> {
     Ok(())
 }
 
-/// Offers what is free on a day, one time after the other. Returns how many offers it made, and whether nothing is left.
-async fn offer_day(env: &Env, day: FreeDay) -> Result<(usize, bool)> {
+/// Lets the day of the rows be looked at again later.
+fn postpone(conn: &mut Conn, rows: &[i64], until: Timestamp) -> Result<()> {
+    let rows = rows.to_vec();
+    per_backend!(conn, conn => diesel::update(freed_times::table.filter(freed_times::id.eq_any(rows)))
+        .set(freed_times::due_at.eq(until))
+        .execute(conn))?;
+    Ok(())
+}
+
+/// What became of the free time of a day.
+#[derive(Debug, Clone, Copy)]
+struct Offered {
+    /// How many offers were made.
+    made: usize,
+    /// Whether nothing is left that could be offered now.
+    is_done: bool,
+    /// When the rest can be offered, if there is one at a location that has quiet hours.
+    quiet_until: Option<Timestamp>,
+}
+
+/// Offers what is free on a day, one time after the other.
+async fn offer_day(env: &Env, day: FreeDay) -> Result<Offered> {
     let (mut made, mut refused) = (0, Refused::new());
     for _ in 0..PROPOSALS {
         let known = refused.clone();
-        let Some(proposal) = read(env, move |tx| matching::propose(tx, day, &known)).await? else {
-            return Ok((made, true));
-        };
+        let Next { proposal, quiet_until } = read(env, move |tx| matching::propose(tx, day, &known)).await?;
+        let Some(proposal) = proposal else { return Ok(Offered { made, is_done: true, quiet_until }) };
         match change(env, proposal.patient, move |tx| make(tx, proposal)).await {
             Ok(()) => made += 1,
             // Another instance, a booking or a change of the set-up was first.
@@ -319,7 +368,7 @@ async fn offer_day(env: &Env, day: FreeDay) -> Result<(usize, bool)> {
             Err(other) => return Err(other),
         }
     }
-    Ok((made, false))
+    Ok(Offered { made, is_done: false, quiet_until: None })
 }
 
 fn make(tx: &mut Tx<Anonymous>, proposal: Proposal) -> Result<()> {

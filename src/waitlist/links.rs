@@ -9,7 +9,6 @@ use super::claiming;
 use super::entry;
 use super::link_tokens::{self, Link};
 use super::making::replaced;
-use super::matching::PAUSE_AFTER;
 use super::offer::{Offer, OfferStatus};
 use crate::accounts::typed_link::{TypedLink, with_code};
 use crate::appointment_status::AppointmentStatus;
@@ -88,6 +87,7 @@ impl LinkedWaitlistOffer {
         let language = Language::of_tag(&patient.preferred_language);
         let place = location::find(tx.conn, offer.location_id)?;
         let status = offer.status_at(tx.now);
+        let kind = visit_type::find(tx.conn, entry.visit_type_id)?;
         let replaces = match replaced(tx, &entry) {
             Ok(visit) => visit.filter(|_| status == OfferStatus::Offered),
             Err(Error::Conflict(_)) => None,
@@ -96,7 +96,7 @@ impl LinkedWaitlistOffer {
         let shown = Self {
             status,
             first_name: patient.first_name().to_owned(),
-            visit: visit_type::find(tx.conn, entry.visit_type_id)?.public_name_in(language).to_owned(),
+            visit: kind.public_name_in(language).to_owned(),
             practitioner: practitioner::find(tx.conn, offer.practitioner_id)?.name,
             location: LinkedLocation {
                 phone_display: Telephone::of(&place.phone, Country::of(&place.country)).shown,
@@ -108,7 +108,7 @@ impl LinkedWaitlistOffer {
             ends_at: offer.ends_at,
             time_zone: place.time_zone,
             expires_at: offer.expires_at,
-            is_waiting: entry.is_live() && u32::try_from(entry.lapses).is_ok_and(|lapses| lapses < PAUSE_AFTER),
+            is_waiting: entry.is_live() && !entry.is_paused() && kind.active && kind.online_bookable,
             replaces: replaces.map(|visit| ReplacedVisit {
                 starts_at: visit.appointment.starts_at,
                 time_zone: visit.location.time_zone,

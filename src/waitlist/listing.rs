@@ -30,7 +30,7 @@ const CHANGES: &str = "waitlist-entries-changes";
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c61", "patient_id": "0199d0c2-1f00-7aaa-8000-000000000001",
-    "visit_type_id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c03", "appointment_id": null, "status": "waiting", "urgency": "routine",
+    "visit_type_id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c03", "appointment_id": null, "status": "waiting", "paused": false, "urgency": "routine",
     "practitioner_ids": [], "location_ids": [], "weekdays": ["monday", "friday"], "from_time": "09:00", "to_time": "12:00",
     "from_date": null, "to_date": "2026-04-30", "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z",
     "patient": {"id": "0199d0c2-1f00-7aaa-8000-000000000001", "display_name": "Ann Example", "date_of_birth": "1967-09-14", "mrn": "LW-001001"}
@@ -61,7 +61,7 @@ pub struct WaitlistEntryPage {
     /// The names of the objects that `include` asked for. The practitioners and locations are those that patients wish for.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    included: Option<Included>,
+    pub included: Option<Included>,
 }
 
 /// The filters of the waitlist. All that are given must match.

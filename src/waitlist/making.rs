@@ -1,19 +1,16 @@
 //! Making an offer: the time is held, and the patient learns of it.
 
 use diesel::prelude::*;
-use jiff::SignedDuration;
-use jiff::tz::TimeZone;
 
 use super::entry::{self, Entry, WaitlistStatus};
 use super::offer::{self, Offer, OfferStatus, OfferWay};
-use super::telling;
+use super::{offer_times, telling};
 use crate::appointment_status::AppointmentStatus;
 use crate::appointments::appointment::AppointmentDetails;
 use crate::appointments::queries;
 use crate::appointments::series::gaps;
 use crate::appointments::status::AppointmentStep;
 use crate::clock::Timestamp;
-use crate::config::quiet_hours::QuietHours;
 use crate::context::{Principal, Tx};
 use crate::db::schema::waitlist_offers;
 use crate::error::{Error, ProblemCode, Result};
@@ -22,17 +19,6 @@ use crate::messages::refusals;
 use crate::patients::recipients::{self, PatientRecipient};
 use crate::patients::{access, store as records};
 use crate::scheduling::slots::holds::keeping;
-
-/// Returns the end of an offer that is made now.
-pub(super) fn until<P: Principal>(tx: &mut Tx<P>) -> Result<Timestamp> {
-    let (zone, settings) = (entry::clinic_zone(tx)?, &tx.env.config.settings);
-    Ok(ends_at(settings.quiet_hours, tx.now, settings.waitlist_offer_minutes, &zone))
-}
-
-/// The end of an offer of so many minutes. It does not run in the quiet hours.
-fn ends_at(quiet: QuietHours, from: Timestamp, minutes: u16, zone: &TimeZone) -> Timestamp {
-    (0..minutes).fold(from, |at, _| quiet.end_after(at, zone).plus(SignedDuration::from_mins(1)))
-}
 
 /// A time to offer, and how.
 #[derive(Debug, Clone, Copy)]
@@ -62,9 +48,10 @@ pub(super) fn make<P: Principal>(tx: &mut Tx<P>, entry: Entry, making: Making) -
     let accounts = access::of_patient(tx.conn, patient.id)?;
     let told = recipients::of(tx.conn, tx.env, &patient, accounts)?;
     let way = way(tx, making.way, &told)?;
-    let until = until(tx)?;
     let by_staff = making.made_by.is_some() && way == OfferWay::Phone;
     let replaced = replaced(tx, &entry)?;
+    let (env, now) = (tx.env, tx.now);
+    let until = |time_zone: &str| offer_times::until(env, now, time_zone);
     let (hold, until, time) = keeping::keep(tx, making.slot_id, entry.visit_type_id, until, by_staff)?;
     let (starts_at, ends_at) = (time.time().starts_at, time.time().ends_at);
     if let Some(visit) = &replaced {
@@ -115,18 +102,21 @@ fn way<P>(tx: &mut Tx<P>, wanted: Option<OfferWay>, told: &[PatientRecipient]) -
     }
 }
 
-/// Loads the later visit that the claim moves; none if the patient waits for a first one. A cancelled one is booked anew.
+/// Loads the later visit that the claim moves; none if the patient waits for a first one.
 ///
 /// # Errors
-/// The conflict `status_conflict` if the visit has begun.
+/// The conflict `status_conflict` if the visit has begun, or was cancelled. Either ends the entry, if not at once.
 pub(super) fn replaced<P: Principal>(tx: &mut Tx<P>, entry: &Entry) -> Result<Option<AppointmentDetails>> {
     let Some(id) = entry.appointment_id else { return Ok(None) };
     let visit = queries::find_authorised(tx, id)?;
     match visit.appointment.status {
         // Before merges were undone as a whole, an undo could leave an entry with the visit of another patient.
         _ if visit.appointment.patient_id != entry.patient_id => Ok(None),
-        AppointmentStatus::Cancelled => Ok(None),
         AppointmentStatus::Booked if visit.appointment.starts_at > tx.now => Ok(Some(visit)),
+        AppointmentStatus::Cancelled => Err(Error::conflict(
+            ProblemCode::StatusConflict,
+            "The visit for which the patient wants an earlier time is cancelled.",
+        )),
         _ => Err(Error::conflict(
             ProblemCode::StatusConflict,
             "The visit for which the patient wants an earlier time has begun.",
@@ -159,27 +149,5 @@ pub(super) fn require_movable<P: Principal>(
     match visit.series_id {
         Some(series) => gaps::require_kept(tx, series, visit.appointment.id, (starts_at, location)),
         None => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_offer_does_not_run_in_the_quiet_hours() {
-        let zone = crate::zones::Zones::bundled().get("America/New_York").expect("a zone");
-        let ends = |hours: &str, from: &str| {
-            let quiet = hours.parse().expect("quiet hours");
-            ends_at(quiet, from.parse().expect("an instant"), 120, &zone).to_string()
-        };
-        assert_eq!(ends("21:00-08:00", "2026-03-02T14:00:00Z"), "2026-03-02T16:00:00Z");
-        // 19:00: it ends with the day. 20:30: half an hour, and 90 minutes from 08:00 on. 23:00: two hours from 08:00 on.
-        assert_eq!(ends("21:00-08:00", "2026-03-03T00:00:00Z"), "2026-03-03T02:00:00Z");
-        assert_eq!(ends("21:00-08:00", "2026-03-03T01:30:00Z"), "2026-03-03T14:30:00Z");
-        assert_eq!(ends("21:00-08:00", "2026-03-03T04:00:00Z"), "2026-03-03T15:00:00Z");
-        // The night in which the clocks go forward.
-        assert_eq!(ends("21:00-08:00", "2026-03-08T01:30:00Z"), "2026-03-08T13:30:00Z");
-        assert_eq!(ends("off", "2026-03-03T01:30:00Z"), "2026-03-03T03:30:00Z");
     }
 }

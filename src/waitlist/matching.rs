@@ -10,8 +10,9 @@ use jiff::{SignedDuration, ToSpan};
 
 use super::entry::{self, Entry};
 use super::fairness::{self, Candidate, Declined};
-use super::making::{replaced, require_changeable, require_movable, until};
+use super::making::{replaced, require_changeable, require_movable};
 use super::offer::OfferStatus;
+use super::offer_times::OfferTimes;
 use super::room;
 use crate::appointments::appointment::AppointmentDetails;
 use crate::appointments::queries;
@@ -70,38 +71,74 @@ pub(super) struct Proposal {
     pub slot: SlotId,
 }
 
+/// What is to be offered next of a day.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Next {
+    /// None if no time is left that suits an entry.
+    pub proposal: Option<Proposal>,
+    /// When the first location with free time that cannot be offered yet ends its quiet hours.
+    pub quiet_until: Option<Timestamp>,
+}
+
 /// The times that turned out to be impossible in a round, by entry.
 pub(super) type Refused = HashMap<WaitlistEntryId, HashSet<SlotId>>;
 
 /// After this many impossible times an entry is skipped until the next round, so that it does not block the entries behind it.
 const MAX_REFUSED: usize = 3;
 
-/// A kind of visit that patients book online, with the time that its offers end.
-struct Searched {
+/// A kind of visit that patients book online, with the times at which its offers end.
+struct Searched<'a> {
     offering: Arc<Offering>,
-    until: Timestamp,
+    times: &'a OfferTimes,
 }
 
-impl Searched {
+impl<'a> Searched<'a> {
     /// None if patients cannot book the visit online.
-    fn load(tx: &mut Tx<Anonymous>, id: VisitTypeId, until: Timestamp) -> Result<Option<Self>> {
+    fn load(tx: &mut Tx<Anonymous>, id: VisitTypeId, times: &'a OfferTimes) -> Result<Option<Self>> {
         let kind = visit_type::find(tx.conn, id)?;
         if !kind.active || !kind.online_bookable {
             return Ok(None);
         }
-        Ok(Some(Self { offering: Offering::find(tx.conn, tx.env, id)?, until }))
+        Ok(Some(Self { offering: Offering::find(tx.conn, tx.env, id)?, times }))
     }
 
-    /// The search for starts that patients could still book at the end of the offer.
-    fn query(&self, from: Timestamp, now: Timestamp) -> SlotQuery {
-        SlotQuery { now, ..SlotQuery::new(&self.offering, from, self.until, false) }
+    /// The search for starts that patients could still book at the end of the offer that ends first; [`Self::is_open`] chooses among them. None
+    /// while all locations have quiet hours.
+    fn query(&self, from: Timestamp, now: Timestamp) -> Option<SlotQuery> {
+        let first_end = self.times.first_end()?;
+        Some(SlotQuery { now, ..SlotQuery::new(&self.offering, from, first_end, false) })
+    }
+
+    /// Returns whether the location of a start has no quiet hours, and patients could still book it at the end of an offer there.
+    fn is_open(&self, start: &SlotView) -> bool {
+        let until = self.times.until(start.location_id);
+        until.is_some_and(|until| {
+            start.starts_at > until && start.starts_at >= self.offering.earliest_for_patients(until)
+        })
+    }
+
+    /// Returns whether the visit that a start would replace could still be moved at the end of the offer.
+    fn is_changeable(&self, visit: Option<&AppointmentDetails>, start: &SlotView) -> bool {
+        let Some(visit) = visit else { return true };
+        let until = self.times.until(start.location_id);
+        until.is_some_and(|until| require_changeable(visit, until, false).is_ok())
     }
 }
 
-/// Returns the free time of a day that is to be offered next, and to whom; none if no time is left that suits an entry. The entries are read in the order of the queue until one is found.
-pub(super) fn propose(tx: &mut Tx<Anonymous>, day: FreeDay, refused: &Refused) -> Result<Option<Proposal>> {
-    let mut starts: HashMap<VisitTypeId, Option<(Searched, Vec<SlotView>)>> = HashMap::new();
-    let (until, today) = (until(tx)?, entry::today(tx)?);
+/// The starts of a kind of visit that take free time of a day.
+struct DayStarts<'a> {
+    searched: Searched<'a>,
+    open: Vec<SlotView>,
+    /// The first end of the quiet hours of a location with other starts.
+    quiet_until: Option<Timestamp>,
+}
+
+/// Returns the free time of a day that is to be offered next, and to whom. The entries are read in the order of the queue until one is found
+/// that it suits.
+pub(super) fn propose(tx: &mut Tx<Anonymous>, day: FreeDay, refused: &Refused) -> Result<Next> {
+    let times = OfferTimes::load(tx)?;
+    let mut starts: HashMap<VisitTypeId, Option<DayStarts<'_>>> = HashMap::new();
+    let today = entry::today(tx)?;
     for page in 0.. {
         let entries: Vec<Entry> = per_backend!(tx.conn, conn => waitlist_entries::table
             .filter(is_waiting())
@@ -123,43 +160,48 @@ pub(super) fn propose(tx: &mut Tx<Anonymous>, day: FreeDay, refused: &Refused) -
             }
             let found = match starts.entry(entry.visit_type_id) {
                 MapEntry::Occupied(found) => found.into_mut(),
-                MapEntry::Vacant(free) => free.insert(starts_on(tx, day, entry.visit_type_id, until)?),
+                MapEntry::Vacant(free) => free.insert(starts_on(tx, day, entry.visit_type_id, &times)?),
             };
-            let Some((searched, starts)) = found else { continue };
-            let is_open = |start: &&SlotView| impossible.is_none_or(|slots| !slots.contains(&start.id));
-            let open: Vec<&SlotView> = starts.iter().filter(is_open).collect();
-            if let Some(start) = first_that_suits(tx, entry, searched, &open)?
+            let Some(DayStarts { searched, open, .. }) = found else { continue };
+            let is_possible = |start: &&SlotView| impossible.is_none_or(|slots| !slots.contains(&start.id));
+            let possible: Vec<&SlotView> = open.iter().filter(is_possible).collect();
+            if let Some(start) = first_that_suits(tx, entry, searched, &possible)?
                 && room::has_room(tx, entry)?
             {
-                return Ok(Some(Proposal { entry: entry.id, patient: entry.patient_id, slot: start.id }));
+                let proposal = Proposal { entry: entry.id, patient: entry.patient_id, slot: start.id };
+                return Ok(Next { proposal: Some(proposal), quiet_until: None });
             }
         }
         if is_last {
             break;
         }
     }
-    Ok(None)
+    let quiet_until = starts.values().flatten().filter_map(|starts| starts.quiet_until).min();
+    Ok(Next { proposal: None, quiet_until })
 }
 
 /// Finds the starts of a kind of visit that take free time of the day.
-fn starts_on(
+fn starts_on<'a>(
     tx: &mut Tx<Anonymous>,
     day: FreeDay,
     visit_type: VisitTypeId,
-    until: Timestamp,
-) -> Result<Option<(Searched, Vec<SlotView>)>> {
-    let Some(searched) = Searched::load(tx, visit_type, until)? else { return Ok(None) };
+    times: &'a OfferTimes,
+) -> Result<Option<DayStarts<'a>>> {
+    let Some(searched) = Searched::load(tx, visit_type, times)? else { return Ok(None) };
     let length = searched.offering.length;
+    let Some(query) = searched.query(day.begins.minus(length.from_start()), tx.now) else { return Ok(None) };
     let query = SlotQuery {
         practitioners: day.practitioner.into_iter().collect(),
         to: day.begins.plus(DAY).plus(length.before),
-        ..searched.query(day.begins.minus(length.from_start()), tx.now)
+        ..query
     };
     if query.from >= query.to {
         return Ok(None);
     }
-    let starts = free(tx.conn, &searched.offering, &query, STARTS)?;
-    Ok(Some((searched, starts)))
+    let found = free(tx.conn, &searched.offering, &query, STARTS)?;
+    let quiet_until = found.iter().filter_map(|start| times.quiet_until(start.location_id)).min();
+    let open = found.into_iter().filter(|start| searched.is_open(start)).collect();
+    Ok(Some(DayStarts { searched, open, quiet_until }))
 }
 
 /// Returns the first of the free times that suits the entry: it has the wished time and place, the patient was not offered it before, did
@@ -167,7 +209,7 @@ fn starts_on(
 fn first_that_suits<'a>(
     tx: &mut Tx<Anonymous>,
     entry: &Entry,
-    searched: &Searched,
+    searched: &Searched<'_>,
     starts: &[&'a SlotView],
 ) -> Result<Option<&'a SlotView>> {
     type Before = (PractitionerId, Timestamp, OfferStatus, Timestamp);
@@ -185,7 +227,8 @@ fn first_that_suits<'a>(
         Err(Error::Conflict(_)) => return Ok(None),
         found => found?,
     };
-    if visit.as_ref().is_some_and(|visit| require_changeable(visit, searched.until, false).is_err()) {
+    let wished: Vec<_> = wished.into_iter().filter(|start| searched.is_changeable(visit.as_ref(), start)).collect();
+    if wished.is_empty() {
         return Ok(None);
     }
     let before: Vec<Before> = waitlist_offers::table
@@ -235,22 +278,23 @@ fn with_open_offers(conn: &mut Conn, candidates: &[Candidate]) -> Result<HashSet
 }
 
 /// Returns a day on which free time suits the entry, within the span of a patient's search from the first day on that suits.
-pub(super) fn day_for(tx: &mut Tx<Anonymous>, entry: &Entry) -> Result<Option<FreeDay>> {
-    let until = until(tx)?;
-    let Some(searched) = Searched::load(tx, entry.visit_type_id, until)? else { return Ok(None) };
+pub(super) fn day_for(tx: &mut Tx<Anonymous>, entry: &Entry, times: &OfferTimes) -> Result<Option<FreeDay>> {
+    let Some(searched) = Searched::load(tx, entry.visit_type_id, times)? else { return Ok(None) };
     // The first day begins somewhere on the earth the day before.
     let first = entry.from_date.and_then(|Date(day)| day.checked_sub(1.day()).ok());
     let first = first.and_then(|day| day.to_zoned(jiff::tz::TimeZone::UTC).ok());
     let from = first.map_or(tx.now, |first| Timestamp::from(first.timestamp()));
+    let Some(query) = searched.query(from, tx.now) else { return Ok(None) };
     let mut query = SlotQuery {
         practitioners: entry.wishes.practitioner_ids.clone(),
         locations: entry.wishes.location_ids.clone(),
         local: entry.wishes.local(entry.from_date, entry.to_date),
-        ..searched.query(from, tx.now)
+        ..query
     };
     for _ in 0..MAX_PAGES {
         let starts = free(tx.conn, &searched.offering, &query, CHOICES)?;
-        if let Some(start) = first_that_suits(tx, entry, &searched, &starts.iter().collect::<Vec<_>>())? {
+        let open: Vec<&SlotView> = starts.iter().filter(|start| searched.is_open(start)).collect();
+        if let Some(start) = first_that_suits(tx, entry, &searched, &open)? {
             return Ok(Some(FreeDay::of(start.practitioner_id, start.starts_at)));
         }
         let Some(last) = starts.last().filter(|_| i64::try_from(starts.len()) == Ok(CHOICES)) else { break };

@@ -2,6 +2,8 @@
 //! waits once for each kind of visit, and has at most one open offer. Owns the tables `waitlist_entries`, `waitlist_offers`,
 //! `waitlist_offer_links` and `freed_times`.
 //!
+//! A trigger ends the wait for an earlier time than that of a visit when the visit is cancelled or over, in the transaction of that change.
+//!
 //! Lock order: a visit that an offer moves, the patient, then entries and offers, then slots.
 
 pub mod by_hand;
@@ -19,6 +21,7 @@ mod making;
 mod matching;
 mod offer;
 pub mod offer_listing;
+mod offer_times;
 pub mod offer_view;
 mod room;
 mod telling;

@@ -30,7 +30,8 @@ text_enum! {
         Declined = "declined",
         /// The patient did not answer in time.
         Lapsed = "lapsed",
-        /// The clinic took it back, the time is not offered any more, or the patient got a visit in another way.
+        /// The clinic took it back, the time or the kind of visit is not offered any more, the patient got a visit in another way, or the visit
+        /// that it would have moved was cancelled.
         Withdrawn = "withdrawn",
     }
 }
@@ -87,8 +88,7 @@ impl Offer {
         match self.status_at(now) {
             OfferStatus::Offered => Ok(()),
             OfferStatus::Lapsed => {
-                let detail =
-                    "The offer lapsed. The patient still waits; another time is offered when one becomes free.";
+                let detail = "The offer lapsed. The patient keeps the place on the waitlist.";
                 Err(Error::conflict(ProblemCode::OfferLapsed, detail))
             }
             status => {

@@ -2,13 +2,13 @@
 
 use text::Language;
 
-use super::entry;
+use super::entry::{self, Entry};
 use super::link_tokens;
-use super::offer::{Offer, OfferWay};
+use super::offer::{Offer, OfferStatus, OfferWay};
 use crate::appointments::appointment::AppointmentDetails;
 use crate::context::Tx;
 use crate::error::Result;
-use crate::messages::model::{Envelope, Mail, MessageKind, WaitlistOfferMail};
+use crate::messages::model::{Envelope, Mail, MessageKind, WaitStanding, WaitlistOfferMail};
 use crate::messages::outbox;
 use crate::patients::model::Patient;
 use crate::patients::recipients::{self, PatientRecipient};
@@ -49,7 +49,8 @@ pub(super) fn offered<P>(
     Ok(())
 }
 
-/// Mails everyone to whom the mail of the offer went, and who still has that address, that the clinic took it back.
+/// Mails everyone to whom the mail of the offer went, and who still has that address, that the clinic took it back, or that it lapsed and was the
+/// last one for now; and what becomes of the wait.
 pub(super) fn withdrawn<P>(tx: &mut Tx<P>, ended: &Offer) -> Result<()> {
     let links = link_tokens::of_offer(tx.conn, ended.id)?;
     if links.is_empty() {
@@ -57,9 +58,10 @@ pub(super) fn withdrawn<P>(tx: &mut Tx<P>, ended: &Offer) -> Result<()> {
     }
     let patient = records::find_authorised(tx.conn, ended.patient_id)?;
     let accounts = access::of_patient(tx.conn, patient.id)?;
-    let visit_type_id = entry::find(tx.conn, ended.entry_id)?.visit_type_id;
-    let visit_type = visit_type::find(tx.conn, visit_type_id)?;
-    let content = content(tx, ended, None)?;
+    let waits = entry::find(tx.conn, ended.entry_id)?;
+    let visit_type = visit_type::find(tx.conn, waits.visit_type_id)?;
+    let (lapsed, standing) = (ended.status == OfferStatus::Lapsed, standing(&waits, &visit_type));
+    let content = WaitlistOfferMail { lapsed, standing, ..content(tx, ended, None)? };
     for PatientRecipient { recipient, is_patient, .. } in recipients::of(tx.conn, tx.env, &patient, accounts)? {
         let Some(email) = &recipient.email else { continue };
         let is_of_offer = links.iter().any(|link| link_tokens::was_mailed_to(tx.env, link, email));
@@ -75,6 +77,19 @@ pub(super) fn withdrawn<P>(tx: &mut Tx<P>, ended: &Offer) -> Result<()> {
         outbox::enqueue(tx.conn, tx.env, &envelope)?;
     }
     Ok(())
+}
+
+/// What becomes of the wait of an entry without an offer.
+fn standing(waits: &Entry, visit_type: &VisitType) -> WaitStanding {
+    if !waits.is_live() {
+        WaitStanding::Ended
+    } else if waits.is_paused() {
+        WaitStanding::Paused
+    } else if !visit_type.active || !visit_type.online_bookable {
+        WaitStanding::Halted
+    } else {
+        WaitStanding::Kept
+    }
 }
 
 /// Returns whether the mail of an offer may have reached an address. A mail that still waited when the offer ended was not sent.
@@ -97,5 +112,9 @@ fn content<P>(tx: &mut Tx<P>, offer: &Offer, replaced: Option<&AppointmentDetail
         instead_of: replaced.map(|visit| (visit.appointment.starts_at, visit.location.time_zone.clone())),
         token: None,
         code: None,
+        lapsed: false,
+        standing: WaitStanding::Kept,
+        phone: Some(place.phone),
+        country: Some(place.country),
     })
 }

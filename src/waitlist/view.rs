@@ -20,7 +20,7 @@ use crate::ids::{AppointmentId, PatientId, VisitTypeId, WaitlistEntryId};
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = WaitlistEntry, example = json!({
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c61", "patient_id": "0199d0c2-1f00-7aaa-8000-000000000001",
-    "visit_type_id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c03", "appointment_id": null, "status": "waiting", "urgency": "routine",
+    "visit_type_id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c03", "appointment_id": null, "status": "waiting", "paused": false, "urgency": "routine",
     "practitioner_ids": [], "location_ids": [], "weekdays": ["monday", "friday"], "from_time": "09:00", "to_time": "12:00",
     "from_date": null, "to_date": "2026-04-30", "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z"
 }))]
@@ -35,6 +35,11 @@ pub struct WaitlistEntryView {
     pub appointment_id: Option<AppointmentId>,
     /// The status.
     pub status: WaitlistStatus,
+    /// Whether the service offers the patient no times, because three offers in a row lapsed. A change of the entry ends that, also one to
+    /// `paused` alone. Staff can offer a time by hand.
+    #[serde(default)]
+    #[schema(required)]
+    pub paused: bool,
     /// How urgent the visit is.
     pub urgency: WaitlistUrgency,
     /// With whom, where and at which times of the week.
@@ -52,12 +57,14 @@ pub struct WaitlistEntryView {
 
 impl WaitlistEntryView {
     pub(super) fn new(entry: Entry, today: civil::Date) -> Self {
+        let status = entry.status_on(today);
         Self {
             id: entry.id,
             patient_id: entry.patient_id,
             visit_type_id: entry.visit_type_id,
             appointment_id: entry.appointment_id,
-            status: entry.status_on(today),
+            status,
+            paused: status == WaitlistStatus::Waiting && entry.is_paused(),
             urgency: entry.urgency,
             wishes: entry.wishes,
             from_date: entry.from_date,

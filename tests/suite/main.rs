@@ -116,6 +116,7 @@ mod visit_pages;
 mod visit_type_names;
 mod waitlist;
 mod waitlist_by_hand;
+mod waitlist_ends;
 mod waitlist_links;
 mod waitlist_offers;
 mod waitlist_races;

@@ -183,6 +183,26 @@ both! {
         post_booking(&nia, booking(&missed["next_free"][0], &clinic.check, &patient)).await.expect(201);
     }
 
+    async fn a_kind_of_visit_that_is_not_booked_any_more_has_no_other_times(app: App) {
+        let (clinic, admin, desk, ann) = (app.clinic().await, app.admin().await, app.desk().await, app.patient("ann").await);
+        let email = "nia@patients.example";
+        let slot = reserved(&app, &clinic, 9, email).await;
+        let token = link(&app, email).await;
+        let kind = format!("/v1/visit-types/{}", clinic.check);
+        // Staff still book it.
+        admin.update(&kind, json!({"online_bookable": false})).await.expect(200);
+        let mut gone = booking(&slot, &clinic.check, &ann.patient_id);
+        gone["slot_id"] = json!(clinic.practitioner_id);
+        let refused = post_booking(&ann, gone.clone()).await;
+        assert_eq!(refused.problem(409, "slot_taken")["next_free"], json!([]));
+        let refused = post_booking(&desk, gone).await;
+        assert_eq!(refused.problem(409, "slot_taken")["next_free"].as_array().map(Vec::len), Some(5));
+        admin.update(&kind, json!({"active": false})).await.expect(200);
+        let verified = verify(&app, &token).await;
+        let missed = &verified.expect(200).body["not_booked"];
+        assert_eq!((&missed["code"], &missed["next_free"]), (&json!("not_offered"), &json!([])), "{}", verified.text);
+    }
+
     async fn the_link_of_a_missed_time_books_one_of_the_other_times(app: App) {
         let clinic = app.clinic().await;
         let email = "nia@patients.example";

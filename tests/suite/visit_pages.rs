@@ -188,6 +188,39 @@ both! {
         assert!(again.expect(409).text.contains("You are on the waitlist already"), "{}", again.text);
     }
 
+    async fn waiting_for_an_earlier_time_is_for_the_place_of_the_visit_and_ends_from_the_list(app: App) {
+        let clinic = app.clinic().await;
+        let ann = app.patient("ann").await;
+        let appointment = book_nth(&ann, &clinic.new_visit, 0, &ann.patient_id).await.body;
+        let visit = format!("/visits/{}", id(&appointment));
+        let visitor = Visitor::signed_in(app.anon(), ANN).await;
+        let page = visitor.get(&visit).await;
+        assert!(page.expect(200).text.contains("at the same place, with any practitioner"), "{}", page.text);
+        visitor.submit(&page, &format!("{visit}/wait"), &[]).await.expect(303);
+        let waiting = ann.get("/v1/waitlist-entries").await.items().remove(0);
+        assert_eq!((&waiting["location_ids"], &waiting["practitioner_ids"]), (&json!([clinic.location_id]), &json!([])));
+        let page = visitor.get(&visit).await;
+        assert!(page.expect(200).text.contains("You wait for an earlier time at Main Street, with any practitioner."), "{}", page.text);
+        let list = visitor.get("/visits").await;
+        for fact in ["On the waitlist", "New patient", "Stop waiting", "earlier than the visit of", &format!("visits/{}", id(&appointment))] {
+            assert!(list.expect(200).text.contains(fact), "{fact} in {}", list.text);
+        }
+        let end = format!("/visits/waiting/{}/end", id(&waiting));
+        // Not by others.
+        app.patient("bob").await;
+        let bob = Visitor::signed_in(app.anon(), "bob@patients.example").await;
+        let other = bob.get("/visits").await;
+        bob.submit(&other, &end, &[]).await.expect(404);
+        bob.submit(&other, &end.replace("/end", "/offers"), &[]).await.expect(404);
+        for _ in 0..2 {
+            let done = visitor.submit(&list, &end, &[]).await;
+            assert_eq!(done.expect(303).header("location"), "../../../visits?done=not_waiting&lang=en");
+        }
+        assert_eq!(ann.get("/v1/waitlist-entries").await.items()[0]["status"], "cancelled");
+        let list = visitor.get("/visits?done=not_waiting").await;
+        assert!(list.expect(200).text.contains("You do not wait for this any more") && !list.text.contains("On the waitlist"), "{}", list.text);
+    }
+
     async fn the_visits_of_others_do_not_exist_on_any_page(app: App) {
         let clinic = app.clinic().await;
         let ann = app.patient("ann").await;

@@ -232,6 +232,10 @@ impl Writer {
     fn new(config: &Config, mail: &Mail, reader: &Recipient, phone: Option<&Telephone>) -> Self {
         let language = Language::of_tag(&reader.language);
         let folder = if language == Language::Spanish { "es/" } else { "" };
+        // A mail about an offered time names the number of its location, unless the clinic has one for all.
+        let own = mail.waitlist_offer().filter(|_| config.settings.clinic_phone.is_none());
+        let own = own.and_then(WaitlistOfferMail::telephone);
+        let phone = own.as_ref().or(phone);
         let values = context! {
             lang => language.code(),
             clinic => config.settings.clinic_name.as_str(),
@@ -413,6 +417,9 @@ fn waitlist_offer(config: &Config, mail: &WaitlistOfferMail, language: Language)
         instead_of => mail.instead_of.as_ref().map(|(at, of)| Moment::new(*at, &zone(of), language).full_here()),
         code => mail.code.as_deref(),
         page => config.own_page("waitlist-offer", language),
+        lapsed => mail.lapsed,
+        standing => mail.standing.as_str(),
+        visits => config.own_page("visits", language),
     }
 }
 

@@ -3,7 +3,7 @@ use crate::messages::fixtures::{
     access, ann, appointment, config, mails, registration, reserved, waitlist_offer, webhook_paused,
 };
 use crate::messages::model::{
-    AccessMail, FollowUpMail, MessageKind, RecordChange, RecordMail, RegistrationMail, ReservationMail,
+    AccessMail, FollowUpMail, MessageKind, RecordChange, RecordMail, RegistrationMail, ReservationMail, WaitStanding,
     WaitlistOfferMail,
 };
 use crate::template_branches::Branches;
@@ -73,6 +73,10 @@ fn every_branch_of_every_template_can_be_rendered() {
     all.push(Mail::FollowUp(FollowUpMail { patient: Some("Leo".into()), token: None, code: None }));
     let offer = waitlist_offer();
     let other = WaitlistOfferMail { patient: Some("Leo".into()), instead_of: None, token: None, code: None, ..offer };
+    for standing in WaitStanding::ALL {
+        let ended = WaitlistOfferMail { lapsed: true, standing: *standing, ..other.clone() };
+        all.push(Mail::WaitlistOfferWithdrawn(ended));
+    }
     all.extend([Mail::WaitlistOffer(other.clone()), Mail::WaitlistOfferWithdrawn(other)]);
     let other = AppointmentMail { patient: Some("Leo".into()), token: None, forms_due: false, ..appointment() };
     let late = AppointmentMail { cancel_until: None, ..appointment() };
@@ -611,6 +615,47 @@ fn a_record_notice_has_the_record_and_the_telephone_number() {
         let words = rendered_in(&Mail::RecordNotice(RecordMail { patient: patient.map(str::to_owned), change }), tag);
         for text in [words.text.replace('\n', " "), words.html.replace("&#x27;", "'")] {
             assert!(text.contains(said) && text.contains("(212) 555-0100"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_mail_about_the_end_of_an_offer_says_what_becomes_of_the_wait() {
+    for (standing, tag, said) in [
+        (WaitStanding::Kept, "en", "We write again when another time is free."),
+        (WaitStanding::Paused, "en", "so we offer no other times until we hear from you."),
+        (WaitStanding::Halted, "en", "we do not offer times for this visit."),
+        (WaitStanding::Ended, "en", "The later visit is cancelled or over"),
+        (WaitStanding::Kept, "es", "cuando quede libre otra hora."),
+        (WaitStanding::Paused, "es", "no ofrecemos otras horas hasta que nos avise."),
+        (WaitStanding::Halted, "es", "Por ahora no ofrecemos horas para esta cita."),
+        (WaitStanding::Ended, "es", "La cita posterior se canceló o ya pasó"),
+    ] {
+        let kept = if tag == "en" { "We kept this time until" } else { "Guardamos esta hora hasta el" };
+        for lapsed in [false, true] {
+            let mail = Mail::WaitlistOfferWithdrawn(WaitlistOfferMail { lapsed, standing, ..waitlist_offer() });
+            let words = rendered_in(&mail, tag);
+            assert!(!words.text.contains("\n\n\n"), "{}", words.text);
+            for text in [words.text.replace('\n', " "), words.html] {
+                assert!(text.contains(said) && text.contains("(212) 555-0100"), "{text}");
+                assert_eq!(text.contains(kept), lapsed, "{text}");
+                let page = "https://clinic.example/visits";
+                assert_eq!(text.contains(page), standing == WaitStanding::Paused, "{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_mail_about_an_offer_names_the_number_of_its_location_unless_the_clinic_has_one_for_all() {
+    let (phone_of_place, country) = (Some("+13035550123".to_owned()), Some("US".to_owned()));
+    let offer = WaitlistOfferMail { phone: phone_of_place, country, ..waitlist_offer() };
+    let mut with_one = config();
+    with_one.settings.clinic_phone = Some("+12125550100".into());
+    for mail in [Mail::WaitlistOffer(offer.clone()), Mail::WaitlistOfferWithdrawn(offer)] {
+        for (config, number) in [(config(), "(303) 555-0123"), (with_one.clone(), "(212) 555-0100")] {
+            let words = render(&config, &mail, &ann("en"), Some(&phone())).expect("rendered");
+            assert!(words.text.contains(number) && words.html.contains(number), "{number} in {}", words.text);
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::http::paging::PageParams;
 use crate::http::{Params, response};
 use crate::ids::{SlotId, VisitTypeId};
 use crate::scheduling::setup::included::{Include, Included};
+use crate::scheduling::setup::visit_type;
 
 /// The number of slots in `next_free` of a problem. A person compares a few; a search shows more.
 const ALTERNATIVES: i64 = 5;
@@ -58,7 +59,8 @@ fn next_free(conn: &mut Conn, visit: &Offering, query: &SlotQuery, limit: i64) -
 
 /// Adds the member `next_free` to the conflicts `slot_taken` and `hold_lapsed`: the next slots in which the visit fits. Searches after
 /// the rejected transaction, so that no other request waits for it. If the slot does not exist any more, its practitioner and start
-/// are unknown, and the slots of all practitioners from now on are offered. Returns other errors unchanged.
+/// are unknown, and the slots of all practitioners from now on are offered. There are none if the caller could not book the visit at all.
+/// Returns other errors unchanged.
 pub async fn with_next_free(
     context: &Context<impl Principal>,
     error: Error,
@@ -68,6 +70,10 @@ pub async fn with_next_free(
     let Error::Conflict(mut conflict) = error else { return error };
     if matches!(conflict.code, ProblemCode::SlotTaken | ProblemCode::HoldLapsed) {
         let slots = context.read(move |tx| {
+            let kind = visit_type::find(tx.conn, visit)?;
+            if !kind.active || !(kind.online_bookable || tx.actor.is_staff()) {
+                return Ok(Vec::new());
+            }
             let (wanted, visit) = (locking::find(tx.conn, slot)?, Offering::find(tx.conn, tx.env, visit)?);
             let from = wanted.as_ref().map_or(tx.now, |slot| slot.starts_at);
             let query = SlotQuery::new(&visit, from, tx.now, tx.actor.is_staff());

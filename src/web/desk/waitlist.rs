@@ -116,7 +116,7 @@ fn entry(one: &ListedWaitlistEntry, clinic: &Clinic, zone: &TimeZone, language: 
         patient => one.patient.as_ref().map(|one| patient(one, language)),
         visit_type => clinic.visit_type(entry.visit_type_id),
         visit_type_id => entry.visit_type_id.to_string(),
-        urgency => entry.urgency.as_str(),
+        urgency => entry.urgency.as_str(), paused => entry.paused,
         visit => entry.appointment_id.map(|visit| visit.to_string()),
         since => day(entry.created_at.in_zone(zone).date()),
         wishes => wishes(&entry.wishes, clinic, language),
@@ -201,7 +201,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
     };
     let entry = |urgency: &str, all: bool| {
         context! {
-            id => "1", patient => all.then_some(&patient), visit_type => "Follow-up", visit_type_id => "1", urgency => urgency,
+            id => "1", patient => all.then_some(&patient), visit_type => "Follow-up", visit_type_id => "1", urgency => urgency, paused => all,
             visit => all.then_some("1"), since => "Mar 2, 2026", wishes => if all { vec!["Dr. Ada Vein", "9:00 AM to 12:00 PM"] } else { vec![] },
             from => all.then_some("Mar 9, 2026"), to => all.then_some("Apr 30, 2026"),
         }

@@ -1,14 +1,15 @@
-//! All visits of the patients for whom an account acts.
+//! All visits of the patients for whom an account acts, and what they wait for.
 
 use std::collections::BTreeMap;
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse};
 use minijinja::{Value, context};
 
+use super::super::form_post::Sent;
 use super::super::intake::standing;
 use super::super::member::Member;
-use super::shown;
+use super::{shown, waitlist_entry};
 use crate::appointment_status::AppointmentStatus;
 use crate::appointments::listing::{self, AppointmentPage};
 use crate::appointments::view::AppointmentView;
@@ -21,9 +22,11 @@ use crate::patients::access::current_user;
 const OPERATION: &str = "list_appointments";
 /// The most visits of each list. An account has fewer open ones.
 const MOST: usize = 50;
+/// What was done before the page was opened, as its address says.
+const DONE: [&str; 2] = ["waiting", "not_waiting"];
 
-/// Shows what is to come, the next one first, and what was, the last one first.
-pub(super) async fn show(member: Member) -> Result<HttpResponse> {
+/// Shows what is to come, the next one first, what the patients wait for, and what was, the last one first.
+pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpResponse> {
     if member.is_staff() {
         return Ok(member.go_to(member.home()));
     }
@@ -45,7 +48,12 @@ pub(super) async fn show(member: Member) -> Result<HttpResponse> {
         });
     }
     let earlier: Vec<Value> = past.items.iter().map(|visit| entry(&member, visit, &past, &names)).collect();
+    let waiting = waitlist_entry::all(&member, &to_come, &names).await?;
+    let sent = Sent::read(request.query_string().as_bytes());
     let values = context! {
+        done => DONE.into_iter().find(|done| *done == sent.first("done")),
+        form_key => member.form_key(),
+        waiting => waiting,
         upcoming => upcoming,
         earlier => earlier,
         several => names.len() > 1,
@@ -93,8 +101,11 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         }
     };
     let page = |upcoming: Vec<Value>, earlier: Vec<Value>, several: bool, has_patients: bool| {
+        let done = if several { Some(DONE[0]) } else { has_patients.then_some(DONE[1]) };
+        let waiting = if has_patients { waitlist_entry::examples() } else { vec![] };
         let values = context! {
-            member => member.clone(), upcoming => upcoming, earlier => earlier, several => several, has_patients => has_patients,
+            member => member.clone(), done => done, form_key => "k", waiting => waiting, upcoming => upcoming, earlier => earlier,
+            several => several, has_patients => has_patients,
         };
         ("visits", values)
     };

@@ -40,6 +40,8 @@ pub(super) fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(get("/visits").get(list::show));
     // Before the pages of a visit, whose id it could be.
     cfg.service(both("/visits/new").get(booking::ask).post(booking::book));
+    cfg.service(post("/visits/waiting/{id}/end").post(waiting::end_entry));
+    cfg.service(post("/visits/waiting/{id}/offers").post(waiting::go_on));
     cfg.service(get("/visits/{id}").get(shown::show));
     cfg.service(get("/visits/{id}/calendar").get(shown::calendar));
     cfg.service(post("/visits/{id}/confirmation").post(changing::confirm));

@@ -104,14 +104,14 @@ pub(super) fn example_history() -> [Value; 5] {
 pub(super) fn examples() -> Vec<(&'static str, Value)> {
     let member = super::super::member::example(false);
     let mut all = Vec::new();
-    let waits = || context! { id => "1" };
+    let waits = |some: bool| context! { id => "1", paused => some, here => !some };
     for (nth, done) in DONE.into_iter().map(Some).chain([None]).enumerate() {
         for status in ["booked", "checked-in", "fulfilled", "cancelled", "noshow"] {
             let some = nth % 2 == 0;
             let values = context! {
                 root => "../", member => member.clone(), id => "1", version => 1, form_key => "k", done => done, status => status,
                 is_to_come => status == "booked", confirmed => some, can_move => nth != 1, can_cancel => nth != 1, until => some.then_some("Sunday"),
-                history => example_history()[nth % 5].clone(), waits => (nth == 0).then(waits), facts => example_facts(),
+                history => example_history()[nth % 5].clone(), waits => (nth == 0 || nth == 3).then(|| waits(nth == 0)), facts => example_facts(),
             };
             all.push(("visit", values));
         }

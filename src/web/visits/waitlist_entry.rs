@@ -1,24 +1,89 @@
-//! Whether the patient of a visit waits for an earlier time.
+//! What the patients of an account wait for: an earlier time of a visit, or a visit of some kind.
+
+use std::collections::BTreeMap;
 
 use minijinja::{Value, context};
 
 use super::super::member::Member;
+use crate::appointments::listing::AppointmentPage;
 use crate::appointments::view::AppointmentView;
 use crate::error::Result;
+use crate::ids::PatientId;
+use crate::messages::times::Moment;
 use crate::waitlist::entry::WaitlistStatus;
-use crate::waitlist::{listing, view};
+use crate::waitlist::listing::{self, WaitlistEntryPage};
+use crate::waitlist::view;
+
+/// The operation whose parameters the lists have.
+const OPERATION: &str = "list_waitlist_entries";
+/// The most entries with one status.
+const MOST: usize = 50;
+
+async fn read(member: &Member, query: &str) -> Result<WaitlistEntryPage> {
+    let (filter, page) = (member.parameters(OPERATION, query)?, member.parameters(OPERATION, query)?);
+    listing::list(&member.context, filter, page).await
+}
 
 /// The entry of the waitlist with which the patient waits for an earlier time of this visit; none if there is none.
 pub(super) async fn entry(member: &Member, visit: &AppointmentView) -> Result<Option<Value>> {
-    const OPERATION: &str = "list_waitlist_entries";
     let query =
         format!("patient_id={}&visit_type_id={}&sort=-created_at&limit=20", visit.patient_id, visit.visit_type_id);
-    let (filter, page) = (member.parameters(OPERATION, &query)?, member.parameters(OPERATION, &query)?);
-    let found = listing::list(&member.context, filter, page).await?;
+    let found = read(member, &query).await?;
     let waits = |entry: &&view::WaitlistEntryView| {
         entry.appointment_id == Some(visit.id)
             && matches!(entry.status, WaitlistStatus::Waiting | WaitlistStatus::Offered)
     };
     let entry = found.items.iter().map(|listed| &listed.entry).find(waits);
-    Ok(entry.map(|entry| context! { id => entry.id.to_string() }))
+    Ok(entry.map(|entry| {
+        context! {
+            id => entry.id.to_string(),
+            paused => entry.paused,
+            here => entry.wishes.location_ids == [visit.location_id],
+        }
+    }))
+}
+
+/// What all patients of the account wait for. `to_come` are their visits.
+pub(super) async fn all(
+    member: &Member,
+    to_come: &AppointmentPage,
+    names: &BTreeMap<PatientId, String>,
+) -> Result<Vec<Value>> {
+    let mut all = Vec::new();
+    for status in [WaitlistStatus::Offered, WaitlistStatus::Waiting] {
+        let query = format!("status={}&include=visit_type,location&limit={MOST}", status.as_str());
+        let found = read(member, &query).await?;
+        let included = found.included.as_ref();
+        for entry in found.items.iter().map(|listed| &listed.entry) {
+            let places = entry.wishes.location_ids.iter();
+            let places = places.filter_map(|id| included.and_then(|included| included.location(*id)));
+            let visit = to_come.items.iter().find(|visit| Some(visit.id) == entry.appointment_id);
+            all.push(context! {
+                id => entry.id.to_string(),
+                visit => included.and_then(|included| included.visit_type(entry.visit_type_id, member.language)),
+                places => places.collect::<Vec<_>>(),
+                patient => names.get(&entry.patient_id),
+                offered => status == WaitlistStatus::Offered,
+                paused => entry.paused,
+                earlier => visit.map(|visit| context! {
+                    id => visit.id.to_string(),
+                    when => Moment::new(visit.starts_at, &member.zone(&visit.time_zone), member.language).full_here(),
+                }),
+            });
+        }
+    }
+    Ok(all)
+}
+
+/// What a patient can wait for.
+#[cfg(test)]
+pub(super) fn examples() -> Vec<Value> {
+    let entry = |earlier: bool, offered: bool, paused: bool| {
+        context! {
+            id => "1", visit => "First visit", places => if earlier { vec!["Elm", "Oak"] } else { vec![] }, patient => "Ann Example",
+            offered => offered, paused => paused,
+            earlier => earlier.then(|| context! { id => "1", when => "Monday, March 9, 2026, 9:30 AM (EDT)" }),
+        }
+    };
+    vec![entry(true, false, false), entry(false, true, false), entry(true, false, true)]
 }

@@ -1,0 +1,2 @@
+DROP TRIGGER appointments_update_waitlist ON appointments;
+DROP FUNCTION appointments_ended_waitlist();
