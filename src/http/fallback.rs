@@ -218,6 +218,11 @@ pub fn is_of_member(path: &str) -> bool {
     !path.starts_with("/v1/") && MEMBER_PAGES.iter().any(|(_, pattern, _)| is_at(path, pattern))
 }
 
+/// Returns whether a path is the sign-in, or a page or a form behind it.
+pub fn is_sign_in_or_behind(path: &str) -> bool {
+    path == "/sign-in" || is_of_member(path)
+}
+
 /// Returns whether a path is a page that people who are signed in can open.
 pub fn is_member_page(path: &str) -> bool {
     MEMBER_PAGES.iter().any(|(method, pattern, _)| *method == Method::GET && is_at(path, pattern))

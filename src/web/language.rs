@@ -9,9 +9,9 @@ use actix_web::{HttpRequest, web};
 use rls::form_dsl::Bilingual;
 use text::Language;
 
-use super::trouble::Area;
 use crate::accounts::sessions::cookie;
 use crate::env::Env;
+use crate::http::fallback::is_sign_in_or_behind;
 
 /// The parameter of an address, and the cookie, which has the same values.
 const NAME: &str = "lang";
@@ -44,7 +44,7 @@ fn kept(request: &HttpRequest) -> Option<Language> {
 /// The service, if the page keeps its language.
 fn env(request: &HttpRequest) -> Option<&Env> {
     let env = request.app_data::<web::Data<Env>>()?;
-    (Area::of(request.path()) == Some(Area::Member)).then(|| env.get_ref())
+    is_sign_in_or_behind(request.path()).then(|| env.get_ref())
 }
 
 fn preferred(request: &HttpRequest) -> Language {

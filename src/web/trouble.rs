@@ -16,12 +16,12 @@ use super::member::{Written, root};
 use super::{book, embedding, language, page};
 use crate::env::Env;
 use crate::error::ProblemCode;
-use crate::http::fallback::is_of_member;
+use crate::http::fallback::is_sign_in_or_behind;
 use crate::http::problem::ProblemBuilder;
 
 /// The pages that have a way to say what is wrong.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Area {
+enum Area {
     /// Booking without an account.
     Book,
     /// Signing in, and everything behind it.
@@ -29,11 +29,11 @@ pub(super) enum Area {
 }
 
 impl Area {
-    pub(super) fn of(path: &str) -> Option<Self> {
+    fn of(path: &str) -> Option<Self> {
         if path == "/book" || path.starts_with("/book/") {
             return Some(Self::Book);
         }
-        (path == "/sign-in" || is_of_member(path)).then_some(Self::Member)
+        is_sign_in_or_behind(path).then_some(Self::Member)
     }
 }
 

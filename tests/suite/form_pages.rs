@@ -158,7 +158,7 @@ both! {
             assert!(notices.expect(200).text.contains(words), "{words}: {}", notices.text);
         }
         // It stands above every page, and is not asked to be read again.
-        let next = visitor.get(&format!("{form}/symptoms")).await;
+        let next = visitor.get(&format!("{form}/symptoms?lang=en")).await;
         assert!(next.expect(200).text.contains("Call <a href=\"tel:911\">911</a> now"), "{}", next.text);
         let saved = fill(&visitor, &format!("{form}/mimics"), &[("mimics.arthritis", "no")]).await;
         assert_eq!(led_to(&saved), format!("{form}/venous?lang=en"));
@@ -412,9 +412,9 @@ both! {
         let overview = visitor.get(&format!("{form}?lang=es")).await;
         assert!(overview.expect(200).text.contains("Desde su última visita"), "{}", overview.text);
         let severity = [("symptoms.severity_0_10", "4")];
-        assert_eq!(led_to(&fill(&visitor, &format!("{form}/symptoms"), &severity).await), format!("{form}/follow_up?lang=en"));
+        assert_eq!(led_to(&fill(&visitor, &format!("{form}/symptoms"), &severity).await), format!("{form}/follow_up?lang=es"));
         let rest = [("follow_up.change", "same"), ("follow_up.augmentation", "no"), ("follow_up.urges", "no"), ("follow_up.has_side_effects", "no")];
-        assert_eq!(led_to(&fill(&visitor, &format!("{form}/follow_up"), &rest).await), format!("{form}/check?lang=en"));
+        assert_eq!(led_to(&fill(&visitor, &format!("{form}/follow_up"), &rest).await), format!("{form}/check?lang=es"));
         let check = format!("{form}/check");
         FilledForm::of(visitor.get(&check).await.expect(200)).send(&visitor, &check).await.expect(303);
         assert_eq!(ann.get(&form.replace("/forms", "/v1/intakes")).await.string("/status"), "completed");
