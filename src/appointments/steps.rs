@@ -124,7 +124,7 @@ pub fn advance(
     }
     let sequence = before.sequence + i32::from(is_cancelled);
     let change = Change { step, from: Some(before.status), reason: cause.reason.as_deref() };
-    let cancel_until = found.visit_type.cancel_until(before.starts_at);
+    let cancel_until = before.cancel_until();
     let is_off_plan = found.off_plan.is_some() || before.promise.zone_changed_since.is_some();
     let late_cancelled = is_cancelled && is_late_cancellation(before.status, tx.now, cancel_until, is_off_plan);
     let appointment = store::update(tx, change, Appointment { status, sequence, late_cancelled, ..before })?;
@@ -155,14 +155,14 @@ pub(super) fn circumstances(tx: &mut Tx<impl Principal>, found: &AppointmentDeta
         changed_at: status_changed_at(tx, &found.appointment)?,
         zone: found.location.zone(&tx.env.config.zones)?,
         by_staff: tx.actor.is_staff(),
-        cancel_until: found.visit_type.cancel_until(found.appointment.starts_at),
+        cancel_until: found.appointment.cancel_until(),
     })
 }
 
 /// Cancel an appointment
 ///
 /// A cancellation is final. The slots are free at once, and the patient gets a mail that removes the calendar entry. Patients may cancel
-/// until the visit type's `cancel_notice_minutes` before the start. Staff may also cancel for a patient who is checked in.
+/// until `cancellable_until`. Staff may also cancel for a patient who is checked in.
 #[utoipa::path(
     tag = "appointments",
     operation_id = "cancel_appointment",

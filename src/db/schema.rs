@@ -591,6 +591,7 @@ diesel::table! {
         zone_changed_since -> Nullable<types::Instant>,
         remind_at -> Nullable<types::Instant>,
         late_cancelled -> Bool,
+        cancel_notice_minutes -> Integer,
     }
 }
 
