@@ -34,6 +34,14 @@ text_enum! {
 use AppointmentStatus as Status;
 use AppointmentStep as Step;
 
+impl Step {
+    /// Whether it says that the visit takes place, which needs a record that is in use. A visit of a retired record can still be cancelled, or
+    /// marked as a no-show.
+    pub fn needs_record(self) -> bool {
+        matches!(self, Self::CheckIn | Self::Complete | Self::Undo)
+    }
+}
+
 /// All steps that a status allows. No step leads out of `cancelled`: its slots are free for others, so a patient who wants the visit back
 /// books again.
 const MOVES: &[(Status, Step, Status)] = &[

@@ -111,6 +111,11 @@ pub fn advance(
     cause: &Cause,
 ) -> Result<AppointmentDetails> {
     let status = circumstances(tx, &found)?.decide(found.appointment.status, step)?;
+    // A record can be retired although a visit that the patient missed could still take place on that day. After a merge the visit belongs to
+    // the other record.
+    if step.needs_record() {
+        found.patient.require_active()?;
+    }
     let before = found.appointment;
     let (was, is) = (before.visit(), Appointment { status, ..before.clone() }.visit());
     // The appointment claims the patient's time again, which may be in use by now; or the patient's flags follow it.
@@ -213,7 +218,7 @@ pub(super) async fn cancel_appointment(
         (status = 200, description = "Checked in", body = AppointmentView),
         (status = 409, description = "`status_conflict`: the status does not allow it; `allowed` has the possible steps. \
             `too_early`: the day of the visit has not come; `allowed` has the possible steps. \
-            `patient_busy`: after a no-show, the patient has another appointment at that time"),
+            `patient_busy`: after a no-show, the patient has another appointment at that time. `patient_retired`: the record was retired"),
     ),
 )]
 #[post("/v1/appointments/{id}/check-in")]
@@ -272,7 +277,7 @@ pub(super) async fn mark_appointment_no_show(
     responses(
         (status = 200, description = "Completed", body = AppointmentView),
         (status = 409, description = "`status_conflict`: the status does not allow it; `allowed` has the possible steps. \
-            `too_early`: the day of the visit has not come; `allowed` has the possible steps"),
+            `too_early`: the day of the visit has not come; `allowed` has the possible steps. `patient_retired`: the record was retired"),
     ),
 )]
 #[post("/v1/appointments/{id}/complete")]
@@ -305,7 +310,7 @@ pub(super) async fn complete_appointment(
     responses(
         (status = 200, description = "Undone", body = AppointmentView),
         (status = 409, description = "`status_conflict`: the status does not allow it; `allowed` has the possible steps. \
-            `patient_busy`: the patient has another appointment at that time"),
+            `patient_busy`: the patient has another appointment at that time. `patient_retired`: the record was retired"),
     ),
 )]
 #[post("/v1/appointments/{id}/undo")]
