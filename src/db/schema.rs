@@ -539,6 +539,7 @@ diesel::table! {
         reason -> Binary,
         created_by -> types::Uid,
         created_at -> types::Instant,
+        version -> Integer,
     }
 }
 
@@ -885,6 +886,7 @@ diesel::table! {
         version -> Integer,
         created_at -> types::Instant,
         updated_at -> types::Instant,
+        time_zone -> Text,
     }
 }
 

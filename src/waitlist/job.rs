@@ -182,7 +182,7 @@ fn end_offer(tx: &mut Tx<Anonymous>, id: WaitlistOfferId, patient: PatientId) ->
     let status = if found.expires_at <= tx.now {
         OfferStatus::Lapsed
     } else if keeping::keeping_at(tx.conn, &[hold], tx.now)?.is_empty() {
-        // The hours changed.
+        // The hours changed, or the time zone of the location.
         OfferStatus::Withdrawn
     } else {
         return Ok(());

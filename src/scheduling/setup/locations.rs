@@ -17,10 +17,12 @@ use crate::http::input::Change;
 use crate::http::paging::PageParams;
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, Params, Patch, PathId};
-use crate::ids::LocationId;
+use crate::ids::{AppointmentId, LocationId};
 use crate::phone;
+use crate::scheduling::clock_change::ClockChange;
 use crate::scheduling::hours::affected::{self, AffectedAppointments};
-use crate::scheduling::hours::publishing;
+use crate::scheduling::hours::{local_times, publishing};
+use crate::scheduling::slots::holds::ending;
 use crate::zones::Zones;
 
 const LIST: &str = "locations";
@@ -315,16 +317,34 @@ fn store(
     location.version += 1;
     location.updated_at = tx.now;
     diesel::update(locations::table.find(id)).set(&location).execute(tx.conn)?;
-    let has_other_zone = location.time_zone != before.time_zone;
     let mut affected = Vec::new();
-    if has_other_slots || has_other_zone {
+    if location.time_zone != before.time_zone {
+        let zones = &tx.env.config.zones;
+        // Of a zone that the data of this server lacks, no local time is known.
+        let clock = match zones.get(&before.time_zone) {
+            Some(from) => Some(ClockChange { from, to: location.zone(zones)? }),
+            None => None,
+        };
+        affected = follow_clock(tx, id, clock.as_ref())?;
+    } else if has_other_slots {
         affected = publishing::publish_location(tx, id, &[])?;
     }
-    if has_other_zone {
-        // After publishing, which waits for the bookings in progress.
-        promised_times::compare_again(tx.conn, id, tx.now)?;
-    }
     Ok((location, affected::load(tx, &affected)?))
+}
+
+/// Keeps the local times that staff typed, ends what keeps another local time than was told, and has the visits compared. Returns the affected
+/// appointments.
+fn follow_clock(tx: &mut Tx, id: LocationId, clock: Option<&ClockChange>) -> Result<Vec<AppointmentId>> {
+    if let Some(clock) = clock {
+        local_times::keep(tx, id, clock)?;
+    }
+    let affected = publishing::publish_location(tx, id, &[])?;
+    // After publishing, which waits for the holds and bookings in progress.
+    if let Some(clock) = clock {
+        ending::lapse_at(tx.conn, id, clock, tx.now)?;
+    }
+    promised_times::compare_again(tx.conn, id, tx.now)?;
+    Ok(affected)
 }
 
 /// List locations
@@ -389,7 +409,9 @@ pub(in crate::scheduling) async fn create_location(
 /// Administrators only. With another time zone or slot length, the free slots of the practitioners who work there are divided anew.
 /// Booked appointments stay. The response lists those that the practitioner's hours no longer cover, and so does `needs_attention`. After a
 /// change of the time zone, `needs_attention` soon lists also those whose start does not show the promised local time any more, with the
-/// reason `zone_changed`. `POST /v1/zone-changes/resolve` moves these to the promised time.
+/// reason `zone_changed`. `POST /v1/zone-changes/resolve` moves these to the promised time. Time off, extra hours and closures of the location keep
+/// their local times, and time off at all locations keeps its instants. Holds, reservations and offers of the waitlist end if their time has another
+/// local time now; patients get a mail about a withdrawn offer.
 /// The slot length must divide the duration of every visit type that is offered there.
 #[utoipa::path(
     tag = "locations",

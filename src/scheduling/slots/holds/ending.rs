@@ -1,4 +1,5 @@
-//! Ends holds: a booking uses one up, its holder releases it, a change of hours lets it lapse.
+//! Ends holds: a booking uses one up, its holder releases it, a change of hours or of the location's time zone lets it
+//! lapse.
 
 use actix_web::{HttpResponse, delete};
 use diesel::prelude::*;
@@ -13,7 +14,8 @@ use crate::db::update::update;
 use crate::db::{Conn, per_backend};
 use crate::error::{Error, ProblemCode, Result};
 use crate::http::{PathId, response};
-use crate::ids::{HoldId, UserId};
+use crate::ids::{HoldId, LocationId, UserId};
+use crate::scheduling::clock_change::ClockChange;
 use crate::scheduling::slots::locking;
 use crate::scheduling::slots::releasing::delete_unplanned;
 use crate::scheduling::slots::slot::Slot;
@@ -94,13 +96,33 @@ pub(super) fn end<P>(tx: &mut Tx<P>, id: HoldId) -> Result<Vec<Slot>> {
     Ok(held)
 }
 
-/// Lets holds lapse before their time, because the plan no longer gives their slots. These must be locked.
-pub(in crate::scheduling) fn lapse(conn: &mut Conn, holds_of_removed: &[HoldId], now: Timestamp) -> Result<()> {
-    for id in holds_of_removed {
+/// Lets holds lapse before their time, because the plan no longer gives their slots, or not at the local time that was told. These must be
+/// locked.
+pub(in crate::scheduling) fn lapse(conn: &mut Conn, ids: &[HoldId], now: Timestamp) -> Result<()> {
+    for id in ids {
         diesel::update(holds::table.find(id)).set(holds::expires_at.eq(now)).execute(conn)?;
         free_slots(conn, *id)?;
     }
     Ok(())
+}
+
+/// Lets the holds at a location lapse whose time has another local time by its new clock, so that nobody books another local time than they were told.
+/// The slots of the location must be locked.
+pub(in crate::scheduling) fn lapse_at(
+    conn: &mut Conn,
+    location: LocationId,
+    clock: &ClockChange,
+    now: Timestamp,
+) -> Result<()> {
+    let held: Vec<(HoldId, Timestamp)> = holds::table
+        .inner_join(slots::table.on(slots::id.eq(holds::slot_id)))
+        .filter(slots::location_id.eq(location))
+        .filter(holds::expires_at.gt(now))
+        .order(holds::id)
+        .select((holds::id, slots::starts_at))
+        .load(conn)?;
+    let affected: Vec<HoldId> = held.into_iter().filter(|(_, at)| clock.affects(*at)).map(|(id, _)| id).collect();
+    lapse(conn, &affected, now)
 }
 
 /// Leaves the event of a stranger's hold to the middleware, which limits how many of them are stored.
