@@ -1,6 +1,7 @@
 //! An appointment as it is stored: its row, and what is shown beside it.
 
 use diesel::prelude::*;
+use jiff::SignedDuration;
 
 use super::promise::Promise;
 use super::status::{self, AppointmentStep};
@@ -71,6 +72,8 @@ pub struct Appointment {
     pub confirmed_at: Option<Timestamp>,
     /// Whether it was cancelled late ([`status::is_late_cancellation`]).
     pub late_cancelled: bool,
+    /// The notice for cancelling or moving it online: that of its visit type when it was booked or last moved.
+    pub cancel_notice_minutes: i32,
     /// The local time that the patient was told.
     #[diesel(embed)]
     pub promise: Promise,
@@ -90,6 +93,12 @@ impl Appointment {
     /// The objects of the clinic's set-up that it refers to.
     pub fn refers_to(&self) -> (PractitionerId, LocationId, VisitTypeId) {
         (self.practitioner_id, self.location_id, self.visit_type_id)
+    }
+
+    /// The time until which patients may cancel or move it online. A later change of the visit type's notice does not change it, because the
+    /// patient was told this time.
+    pub fn cancel_until(&self) -> Timestamp {
+        self.starts_at.minus(SignedDuration::from_mins(self.cancel_notice_minutes.into()))
     }
 
     /// The part of it that decides who owns the patient's flags.
@@ -144,8 +153,7 @@ impl AppointmentDetails {
 
     /// The last instant at which patients may take a step online, if its status allows it.
     pub fn patients_may_until(&self, step: AppointmentStep) -> Option<Timestamp> {
-        let Self { appointment, visit_type, .. } = self;
-        status::patients_may_until(appointment.status, step, visit_type.cancel_until(appointment.starts_at))
+        status::patients_may_until(self.appointment.status, step, self.appointment.cancel_until())
     }
 
     /// The intake that counts for it, and its status.

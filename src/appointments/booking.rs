@@ -187,6 +187,7 @@ pub fn insert_locked<P: Principal>(
         overbooked: claimed.overbooked,
         confirmed_at: None,
         late_cancelled: false,
+        cancel_notice_minutes: claimed.visit_type.cancel_notice_minutes,
         resources: claimed.units.used(),
         promise: Promise::of(claimed.time.starts_at, &claimed.time_zone, &tx.env.config.zones)?,
     };

@@ -53,7 +53,7 @@ pub fn send(
     }
     let is_cancelled = matches!(notification, Notification::Cancelled { .. });
     let content = AppointmentMail {
-        cancel_until: Some(found.visit_type.cancel_until(appointment.starts_at)).filter(|until| *until >= tx.now),
+        cancel_until: Some(appointment.cancel_until()).filter(|until| *until >= tx.now),
         forms_due: !is_cancelled && are_forms_due(tx, found),
         zone_changed: notification == Notification::ZoneChanged,
         cancelled_by_patient: notification == Notification::Cancelled { by_patient: true },
@@ -82,9 +82,8 @@ pub fn send(
 
 /// Enqueues a reminder, and of the forms that are still missing. A mail has a link that switches reminders off.
 pub fn remind(tx: &mut Tx<impl Principal>, found: &AppointmentDetails, told: Vec<PatientRecipient>) -> Result<()> {
-    let until = found.visit_type.cancel_until(found.appointment.starts_at);
     let content = AppointmentMail {
-        cancel_until: Some(until).filter(|until| *until >= tx.now),
+        cancel_until: Some(found.appointment.cancel_until()).filter(|until| *until >= tx.now),
         forms_due: are_forms_due(tx, found),
         ..content(found, Language::English)
     };

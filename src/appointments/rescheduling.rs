@@ -155,6 +155,7 @@ pub fn move_locked<P: Principal>(
         busy_from: claimed.time.busy_from,
         busy_until: claimed.time.busy_until,
         overbooked: claimed.overbooked,
+        cancel_notice_minutes: claimed.visit_type.cancel_notice_minutes,
         resources: claimed.units.used(),
         promise: Promise::of(claimed.time.starts_at, &claimed.time_zone, &tx.env.config.zones)?,
         status,
@@ -189,8 +190,8 @@ pub fn move_locked<P: Principal>(
 /// Move an appointment
 ///
 /// Moves it to another time, practitioner or location in one step. The old slots are free for others at once. The calendar entry
-/// keeps its UID and gets the next `sequence`. The patient gets a mail. Patients may move an appointment until the visit type's
-/// `cancel_notice_minutes` before its start, to a time that they could book. A visit of a series must keep the days to the visits before and
+/// keeps its UID and gets the next `sequence`. The patient gets a mail. Patients may move an appointment until its
+/// `changeable_until`, to a time that they could book. It then has the notice of its visit type. A visit of a series must keep the days to the visits before and
 /// after it. Staff can ignore them; `warnings` then names the gaps that the series does not keep.
 /// With `overbook` staff also move it into the time of other visits, as `POST /v1/appointments` does.
 #[utoipa::path(

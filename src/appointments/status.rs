@@ -34,6 +34,14 @@ text_enum! {
 use AppointmentStatus as Status;
 use AppointmentStep as Step;
 
+impl Step {
+    /// Whether it says that the visit takes place, which needs a record that is in use. A visit of a retired record can still be cancelled, or
+    /// marked as a no-show.
+    pub fn needs_record(self) -> bool {
+        matches!(self, Self::CheckIn | Self::Complete | Self::Undo)
+    }
+}
+
 /// All steps that a status allows. No step leads out of `cancelled`: its slots are free for others, so a patient who wants the visit back
 /// books again.
 const MOVES: &[(Status, Step, Status)] = &[
@@ -74,14 +82,14 @@ pub struct Circumstances {
     pub cancel_until: Timestamp,
 }
 
-/// Returns the last instant at which patients may take a step online, if the status allows it. `cancel_until` is the end of the visit
-/// type's notice. A confirmation has no notice: its only limit is the start of the visit.
+/// Returns the last instant at which patients may take a step online, if the status allows it. `cancel_until` is the end of its
+/// notice. A confirmation has no notice: its only limit is the start of the visit.
 pub fn patients_may_until(status: Status, step: Step, cancel_until: Timestamp) -> Option<Timestamp> {
     let has_notice = matches!(step, Step::Cancel | Step::Reschedule);
     (status == Status::Booked && has_notice).then_some(cancel_until)
 }
 
-/// Returns whether a cancellation counts as late for the patient: a booked visit, after the visit type's notice. A visit that a change of
+/// Returns whether a cancellation counts as late for the patient: a booked visit, after its notice. A visit that a change of
 /// the clinic's plans affects (`is_off_plan`) is cancelled for the clinic's reasons.
 pub fn is_late_cancellation(status: Status, now: Timestamp, cancel_until: Timestamp, is_off_plan: bool) -> bool {
     status == Status::Booked && now > cancel_until && !is_off_plan

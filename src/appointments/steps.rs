@@ -111,6 +111,11 @@ pub fn advance(
     cause: &Cause,
 ) -> Result<AppointmentDetails> {
     let status = circumstances(tx, &found)?.decide(found.appointment.status, step)?;
+    // A record can be retired although a visit that the patient missed could still take place on that day. After a merge the visit belongs to
+    // the other record.
+    if step.needs_record() {
+        found.patient.require_active()?;
+    }
     let before = found.appointment;
     let (was, is) = (before.visit(), Appointment { status, ..before.clone() }.visit());
     // The wait for an earlier time than this visit's ends with it, and no offer to the patient may cross that.
@@ -128,7 +133,7 @@ pub fn advance(
     }
     let sequence = before.sequence + i32::from(is_cancelled);
     let change = Change { step, from: Some(before.status), reason: cause.reason.as_deref() };
-    let cancel_until = found.visit_type.cancel_until(before.starts_at);
+    let cancel_until = before.cancel_until();
     let is_off_plan = found.off_plan.is_some() || before.promise.zone_changed_since.is_some();
     let late_cancelled = is_cancelled && is_late_cancellation(before.status, tx.now, cancel_until, is_off_plan);
     let appointment = store::update(tx, change, Appointment { status, sequence, late_cancelled, ..before })?;
@@ -159,14 +164,14 @@ pub(super) fn circumstances(tx: &mut Tx<impl Principal>, found: &AppointmentDeta
         changed_at: status_changed_at(tx, &found.appointment)?,
         zone: found.location.zone(&tx.env.config.zones)?,
         by_staff: tx.actor.is_staff(),
-        cancel_until: found.visit_type.cancel_until(found.appointment.starts_at),
+        cancel_until: found.appointment.cancel_until(),
     })
 }
 
 /// Cancel an appointment
 ///
 /// A cancellation is final. The slots are free at once, and the patient gets a mail that removes the calendar entry. Patients may cancel
-/// until the visit type's `cancel_notice_minutes` before the start. Staff may also cancel for a patient who is checked in.
+/// until `cancellable_until`. Staff may also cancel for a patient who is checked in.
 #[utoipa::path(
     tag = "appointments",
     operation_id = "cancel_appointment",
@@ -217,7 +222,7 @@ pub(super) async fn cancel_appointment(
         (status = 200, description = "Checked in", body = AppointmentView),
         (status = 409, description = "`status_conflict`: the status does not allow it; `allowed` has the possible steps. \
             `too_early`: the day of the visit has not come; `allowed` has the possible steps. \
-            `patient_busy`: after a no-show, the patient has another appointment at that time"),
+            `patient_busy`: after a no-show, the patient has another appointment at that time. `patient_retired`: the record was retired"),
     ),
 )]
 #[post("/v1/appointments/{id}/check-in")]
@@ -276,7 +281,7 @@ pub(super) async fn mark_appointment_no_show(
     responses(
         (status = 200, description = "Completed", body = AppointmentView),
         (status = 409, description = "`status_conflict`: the status does not allow it; `allowed` has the possible steps. \
-            `too_early`: the day of the visit has not come; `allowed` has the possible steps"),
+            `too_early`: the day of the visit has not come; `allowed` has the possible steps. `patient_retired`: the record was retired"),
     ),
 )]
 #[post("/v1/appointments/{id}/complete")]
@@ -309,7 +314,7 @@ pub(super) async fn complete_appointment(
     responses(
         (status = 200, description = "Undone", body = AppointmentView),
         (status = 409, description = "`status_conflict`: the status does not allow it; `allowed` has the possible steps. \
-            `patient_busy`: the patient has another appointment at that time"),
+            `patient_busy`: the patient has another appointment at that time. `patient_retired`: the record was retired"),
     ),
 )]
 #[post("/v1/appointments/{id}/undo")]

@@ -53,6 +53,7 @@ pub fn insert(tx: &mut Tx<impl Principal>, new: &Appointment, reason: Option<&st
                 dsl::zone_checked.eq(&new.promise.zone_checked),
                 dsl::zone_changed_since.eq(new.promise.zone_changed_since),
                 dsl::remind_at.eq(Some(new.updated_at)),
+                dsl::cancel_notice_minutes.eq(new.cancel_notice_minutes),
             ),
         ))
         .execute(conn))?;
@@ -88,6 +89,7 @@ pub fn update(tx: &mut Tx<impl Principal>, change: Change<'_>, changed: Appointm
             dsl::resources.eq(&next.resources),
             dsl::confirmed_at.eq(next.confirmed_at),
             dsl::late_cancelled.eq(next.late_cancelled),
+            dsl::cancel_notice_minutes.eq(next.cancel_notice_minutes),
             dsl::promised_local.eq(&next.promise.promised_local),
             dsl::promised_zone.eq(&next.promise.promised_zone),
             dsl::promised_tz.eq(&next.promise.promised_tz),

@@ -80,9 +80,9 @@ pub struct AppointmentView {
     pub intake_id: Option<IntakeId>,
     /// The status of that intake.
     pub intake_status: IntakeStanding,
-    /// The last instant at which patients, and the accounts and links that act for them, may cancel it online: the visit type's
-    /// `cancel_notice_minutes` before the start, also if that is over. Later they call the clinic. Staff have no such limit. Null if
-    /// its status does not let patients cancel it. It follows the visit type, so neither the ETag nor `updated_at` changes with it.
+    /// The last instant at which patients, and the accounts and links that act for them, may cancel it online: the
+    /// `cancel_notice_minutes` that the visit type had at the booking or the last move, before the start, also if that is over. Later they
+    /// call the clinic. Staff have no such limit. Null if its status does not let patients cancel it.
     pub cancellable_until: Option<Timestamp>,
     /// The last instant at which patients, and the accounts and links that act for them, may move it online. Today the same as
     /// `cancellable_until`, with the same rules. Null if its status does not let patients move it.

@@ -540,6 +540,7 @@ diesel::table! {
         reason -> Binary,
         created_by -> types::Uid,
         created_at -> types::Instant,
+        version -> Integer,
     }
 }
 
@@ -592,6 +593,7 @@ diesel::table! {
         zone_changed_since -> Nullable<types::Instant>,
         remind_at -> Nullable<types::Instant>,
         late_cancelled -> Bool,
+        cancel_notice_minutes -> Integer,
     }
 }
 
@@ -885,6 +887,7 @@ diesel::table! {
         version -> Integer,
         created_at -> types::Instant,
         updated_at -> types::Instant,
+        time_zone -> Text,
     }
 }
 

@@ -81,11 +81,13 @@ text_enum! {
         AvailabilityUpdated = "availability.updated",
         /// Time off or extra hours of a practitioner were added.
         ExceptionCreated = "exception.created",
+        /// Time off or extra hours have another start and end, because the time zone of their location was corrected.
+        ExceptionUpdated = "exception.updated",
         /// Time off or extra hours of a practitioner were deleted.
         ExceptionDeleted = "exception.deleted",
         /// A location will be closed for a time.
         ClosureCreated = "closure.created",
-        /// A closure has another name.
+        /// A closure has another name, or another start and end, because the time zone of its location was corrected.
         ClosureUpdated = "closure.updated",
         /// A location will not be closed for a time.
         ClosureDeleted = "closure.deleted",

@@ -21,7 +21,7 @@ pub struct MissedVisits {
     /// The visits to which the patient did not come.
     #[schema(minimum = 0)]
     pub no_shows: u32,
-    /// The visits that were cancelled after the visit type's `cancel_notice_minutes`. Visits that the practitioner's hours no longer
+    /// The visits that were cancelled after their `cancellable_until`. Visits that the practitioner's hours no longer
     /// covered do not count.
     #[schema(minimum = 0)]
     pub late_cancellations: u32,

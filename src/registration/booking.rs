@@ -153,7 +153,13 @@ impl NotBooked {
     pub async fn new(context: &Context<Anonymous>, conflict: Conflict, visit: &ReservedVisit) -> Self {
         let Conflict { code, mut detail, .. } = conflict;
         if code == ProblemCode::HoldLapsed {
-            detail = format!("The time was reserved until {}. Choose another time.", visit.mail.reserved_until);
+            let until = visit.mail.reserved_until;
+            // A change of the clinic's hours, or of the location's time zone, ends a reservation early.
+            detail = if until > context.env.now() {
+                "The time is not reserved any more. Choose another time.".to_owned()
+            } else {
+                format!("The time was reserved until {until}. Choose another time.")
+            };
         }
         // Searched for every reason: whatever hindered this time, the patient needs another one.
         let taken = Error::conflict(ProblemCode::SlotTaken, "");

@@ -36,7 +36,7 @@ pub struct UtilisationFigures {
     /// The visits to which the patient did not come.
     #[schema(minimum = 0)]
     pub no_shows: u32,
-    /// The visits that were cancelled after the visit type's `cancel_notice_minutes`.
+    /// The visits that were cancelled after their `cancellable_until`.
     #[schema(minimum = 0)]
     pub late_cancellations: u32,
     /// The booked visits that share the time of another one.

@@ -7,6 +7,7 @@
 //! practitioners by id ([`setup::practitioner::lock`]), slots by practitioner and start ([`slots::locking`]), units of resources by id
 //! ([`slots::units`]), rows of `holds`.
 
+mod clock_change;
 pub mod hours;
 pub mod setup;
 pub mod slots;

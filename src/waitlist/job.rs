@@ -199,7 +199,7 @@ fn end_offer(tx: &mut Tx<Anonymous>, id: WaitlistOfferId, patient: PatientId) ->
     let status = if found.expires_at <= tx.now {
         OfferStatus::Lapsed
     } else if !is_kept(&found, &keeping::keeping_at(tx.conn, &[hold], tx.now)?) {
-        // The hours changed, or the kind of visit is not booked any more.
+        // The hours or the time zone of the location changed, or the kind of visit is not booked any more.
         OfferStatus::Withdrawn
     } else {
         return Ok(());

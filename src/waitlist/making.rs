@@ -76,6 +76,7 @@ pub(super) fn make<P: Principal>(tx: &mut Tx<P>, entry: Entry, making: Making) -
         version: 1,
         created_at: tx.now,
         updated_at: tx.now,
+        time_zone: time.time_zone,
     };
     diesel::insert_into(waitlist_offers::table).values(&made).execute(tx.conn)?;
     entry::update(tx, Entry { status: WaitlistStatus::Offered, ..entry })?;

@@ -72,6 +72,8 @@ pub(super) struct Offer {
     pub version: i32,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    /// The IANA time zone in which the patient was told the time. That of the location may be corrected afterwards.
+    pub time_zone: String,
 }
 
 impl Offer {

@@ -103,7 +103,7 @@ fn content<P>(tx: &mut Tx<P>, offer: &Offer, replaced: Option<&AppointmentDetail
     Ok(WaitlistOfferMail {
         patient: None,
         starts_at: offer.starts_at,
-        time_zone: place.time_zone,
+        time_zone: offer.time_zone.clone(),
         visit: String::new(),
         practitioner: practitioner::find(tx.conn, offer.practitioner_id)?.name,
         location: place.name,

@@ -110,6 +110,34 @@ both! {
         act(&desk, &again, "cancel").await.expect(200);
     }
 
+    async fn a_booked_visit_keeps_its_notice_until_it_is_moved(app: App) {
+        let clinic = app.clinic().await;
+        let (ann, desk) = (app.patient("ann").await, app.desk().await);
+        set(&app, &clinic.check, "cancel_notice_minutes", json!(60)).await;
+        let mut visits = Vec::new();
+        for number in [8, 12, 16] {
+            visits.push(book(&ann, &nth(&ann, &clinic, number).await, &clinic.check, &ann.patient_id).await.expect(201).body.clone());
+        }
+        let until = async |visit: &Value| ann.get(&path(visit, "")).await.expect(200).body["cancellable_until"].clone();
+        set(&app, &clinic.check, "cancel_notice_minutes", json!(20_160)).await;
+        for visit in &visits {
+            assert_eq!(&until(visit).await, &visit["cancellable_until"], "what the mail promised");
+        }
+        turn_to(&app, &visits[0], -90);
+        act(&ann, &visits[0], "cancel").await.expect(200);
+        // In time, so it does not count for the patient.
+        act(&desk, &visits[1], "cancel").await.expect(200);
+        assert_eq!(desk.get(&format!("/v1/patients/{}", ann.patient_id)).await.expect(200).body["missed_visits"], Value::Null);
+
+        let to = json!({"slot_id": nth(&ann, &clinic, 100).await["id"]});
+        let moved = desk.post(&path(&visits[2], "/reschedule"), to).await.expect(200).body.clone();
+        let at = |member: &str| moved[member].as_str().expect("an instant").parse::<legwork::clock::Timestamp>().expect("an instant");
+        assert_eq!(at("starts_at").since(at("cancellable_until")), jiff::SignedDuration::from_hours(336));
+        act(&ann, &visits[2], "cancel").await.problem(409, "cancel_notice");
+        set(&app, &clinic.check, "cancel_notice_minutes", json!(0)).await;
+        assert_eq!(until(&visits[2]).await, moved["cancellable_until"]);
+    }
+
     async fn cancelling_frees_the_slots_and_cancels_the_calendar_entry(app: App) {
         let clinic = app.clinic().await;
         let (ann, bob) = (app.patient("ann").await, app.patient("bob").await);

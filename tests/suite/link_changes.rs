@@ -87,6 +87,10 @@ both! {
         let theirs = app.anon().get(&theirs).await.items()[0].clone();
         reschedule(&app, &token, &theirs).await.invalid("/slot_id", "other_practitioner");
         set(&app, &clinic.follow_up, "cancel_notice_minutes", json!(10000)).await;
+        // The visit has the new notice from its next move on.
+        assert_eq!(view(&app, &token).await.body["can_move"], true);
+        let to = json!({"slot_id": times[20]["id"]});
+        desk.post(&path(&appointment, "/reschedule"), to).await.expect(200);
         assert_eq!(view(&app, &token).await.body["can_move"], false);
         let free = times[5].clone();
         reschedule(&app, &token, &free).await.problem(409, "cancel_notice");
@@ -94,7 +98,7 @@ both! {
         desk.delete(&path(&appointment, "/links")).await.expect(204);
         reschedule(&app, &token, &free).await.problem(404, "not_found");
         confirm(&app, &token).await.problem(404, "not_found");
-        assert_eq!(ann.get(&path(&appointment, "")).await.body["starts_at"], appointment["starts_at"]);
+        assert_eq!(ann.get(&path(&appointment, "")).await.body["starts_at"], times[20]["starts_at"]);
     }
 
     async fn a_link_that_confirms_moves_and_cancels_at_once_leaves_one_consistent_visit(app: App) {

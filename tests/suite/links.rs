@@ -92,6 +92,9 @@ both! {
         let (clinic, _, appointment, token) = booked(&app).await;
         let types = format!("/v1/visit-types/{}", clinic.follow_up);
         app.admin().await.patch(&types, "\"1\"", json!({"cancel_notice_minutes": 2880})).await.expect(200);
+        assert_eq!(view(&app, &token).await.expect(200).body["can_cancel"], true, "a booked visit keeps its notice");
+        let slot = free_slots(&app.desk().await, &clinic.follow_up).await[30].clone();
+        app.desk().await.post(&path(&appointment, "/reschedule"), json!({"slot_id": slot["id"]})).await.expect(200);
         assert_eq!(view(&app, &token).await.expect(200).body["can_cancel"], false);
         cancel(&app, &token).await.problem(409, "cancel_notice");
         assert_eq!(view(&app, &token).await.body["status"], appointment["status"]);
@@ -99,7 +102,7 @@ both! {
         app.desk().await.post_empty(&path(&appointment, "/links")).await.expect(202);
         let mails = app.mails_to("ann@patients.example").await;
         let offers: Vec<_> = mails.iter().map(|mail| mail.text.contains("You can also move or cancel it there until")).collect();
-        assert_eq!(offers, [true, false]);
+        assert_eq!(offers, [true, false, false]);
         app.anon().post("/v1/appointment-links/cancel", json!({"token": token, "reason": "x".repeat(501)})).await
             .invalid("/reason", "too_long");
     }

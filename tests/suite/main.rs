@@ -29,6 +29,7 @@ mod clients;
 mod compatibility;
 mod confirming;
 mod consent_documents;
+mod corrected_zones;
 mod cost;
 mod created;
 mod damage;

@@ -397,11 +397,15 @@ fn an_expired_link_a_lost_connection_and_a_late_cancellation_are_explained() {
         // Now it is too late, and the page shows it.
         let types = format!("/v1/visit-types/{}", appointment["visit_type_id"].as_str().expect("a type"));
         app.admin().await.patch(&types, "\"1\"", json!({"cancel_notice_minutes": 10000})).await.expect(200);
+        let desk = app.desk().await;
+        let slot = free_slots(&desk, appointment["visit_type_id"].as_str().expect("a type")).await[30].clone();
+        let path = format!("/v1/appointments/{}/reschedule", appointment["id"].as_str().expect("an id"));
+        desk.post(&path, json!({"slot_id": slot["id"]})).await.expect(200);
         phone.press("Yes, cancel it").await;
         phone.see("please call us at").await;
         assert_eq!(status(&app, &appointment).await, "booked");
         let path = format!("/v1/appointments/{}/links", appointment["id"].as_str().expect("an id"));
-        app.desk().await.delete(&path).await.expect(204);
+        desk.delete(&path).await.expect(204);
         phone.reload().await;
         phone.see("This link does not work any more").await;
     });

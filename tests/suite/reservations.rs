@@ -32,25 +32,25 @@ async fn register(client: &Client, body: Value) -> Reply {
     client.post("/v1/registrations", body).await
 }
 
-async fn verify(app: &App, token: &str) -> Reply {
+pub(crate) async fn verify(app: &App, token: &str) -> Reply {
     app.anon().post("/v1/email-verifications", json!({"token": token})).await
 }
 
 /// The token of the newest mail that verifies this address.
-async fn link(app: &App, email: &str) -> String {
+pub(crate) async fn link(app: &App, email: &str) -> String {
     let mails = app.mails_to(email).await;
     mails.iter().rfind(|mail| mail.text.contains("/verify-email#")).expect("a mail").token()
 }
 
 /// Holds the free time with this number without a session, and registers with it.
-async fn reserved(app: &App, clinic: &Clinic, nth: usize, email: &str) -> Value {
+pub(crate) async fn reserved(app: &App, clinic: &Clinic, nth: usize, email: &str) -> Value {
     let slot = free_slots(&app.anon(), &clinic.check).await[nth].clone();
     let held = hold(&app.anon(), &slot, &clinic.check).await;
     register(&app.anon(), with_hold(email, held.expect(201))).await.expect(202);
     slot
 }
 
-async fn visits(app: &App) -> Vec<Value> {
+pub(crate) async fn visits(app: &App) -> Vec<Value> {
     app.desk().await.get("/v1/appointments?limit=200").await.items()
 }
 

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::appointments::{act, turn_to};
 use crate::merging::{path, preview, record};
 use crate::support::booking::book_nth;
 use crate::support::clinic::free_slots;
@@ -68,5 +69,24 @@ both! {
         let ann = app.patient("ann").await;
         let of_account = retire(&desk, &ann.patient_id, "\"1\"").await;
         assert_eq!(of_account.problem(409, "patient_in_use")["used_by"], json!(["access"]));
+    }
+    async fn a_missed_visit_of_a_retired_record_does_not_take_place_after_all(app: App) {
+        let (clinic, desk) = (app.clinic().await, app.desk().await);
+        let mistake = record(&desk, "Mia").await;
+        let visit = book_nth(&desk, &clinic.check, 4, &mistake).await.body;
+        turn_to(&app, &visit, 10);
+        act(&desk, &visit, "no-show").await.expect(200);
+        let reason = json!({"reason": "Typed by mistake"});
+        let retired = desk.post_with(&format!("{}/retirements", path(&mistake)), reason, &[("If-Match", "\"1\"")]).await;
+        retired.expect(201);
+        for step in ["check-in", "undo"] {
+            act(&desk, &visit, step).await.problem(409, "patient_retired");
+        }
+        let shown = desk.get(&crate::support::booking::path(&visit, "")).await;
+        assert_eq!(shown.expect(200).body["status"], "noshow");
+        // The record is in use again, and the patient comes late.
+        desk.post_empty(&format!("{}/undo", retired.location())).await.expect(200);
+        act(&desk, &visit, "check-in").await.expect(200);
+        act(&desk, &visit, "complete").await.expect(200);
     }
 }

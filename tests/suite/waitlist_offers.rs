@@ -175,13 +175,13 @@ both! {
     async fn patients_whose_visits_can_no_longer_be_moved_keep_nobody_from_their_turn(app: App) {
         let clinic = app.clinic().await;
         let (desk, zoe) = (app.desk().await, app.patient("zoe").await);
+        let kind = format!("/v1/visit-types/{}", clinic.check);
+        app.admin().await.update(&kind, json!({"cancel_notice_minutes": 40_000})).await.expect(200);
         let mut later = Vec::new();
         for name in ["ann", "bob", "carl", "dan"] {
             let patient = app.patient(name).await.patient_id;
             later.push((book_nth(&desk, &clinic.check, 190, &patient).await.id(), patient));
         }
-        let kind = format!("/v1/visit-types/{}", clinic.check);
-        app.admin().await.update(&kind, json!({"cancel_notice_minutes": 40_000})).await.expect(200);
         for (visit, patient) in &later {
             let entry = json!({"patient_id": patient, "visit_type_id": clinic.check, "appointment_id": visit});
             desk.post("/v1/waitlist-entries", entry).await.expect(201);

@@ -53,6 +53,8 @@ pub struct Exception {
     pub created_by: UserId,
     /// The time at which it was added.
     pub created_at: Timestamp,
+    /// Grows when a correction of the location's time zone moves it. Nothing else changes it.
+    pub version: i32,
 }
 
 pub(super) fn reason_place(id: ExceptionId) -> Place {

@@ -27,8 +27,6 @@ use crate::zones::Zones;
 /// The longest time off. A practitioner who is away for longer is made inactive.
 const MAX_TIME_OFF: SignedDuration = SignedDuration::from_hours(2 * 366 * 24);
 const LIST: &str = "exceptions";
-/// Exceptions never change.
-const VERSION: i32 = 1;
 
 /// Time off or extra hours.
 #[derive(Serialize, Deserialize, ToSchema)]
@@ -204,7 +202,7 @@ pub async fn read(context: &Context, id: ExceptionId) -> Result<Versioned<Except
     context
         .read(move |tx| {
             let exception = exception::find(tx.conn, id)?;
-            Ok(Versioned { version: VERSION, object: ExceptionView::new(tx, &exception)? })
+            Ok(Versioned { version: exception.version, object: ExceptionView::new(tx, &exception)? })
         })
         .await
 }
@@ -231,8 +229,8 @@ pub async fn create(
             tx.audit.note_object(exception.id.0);
             let affected = publishing::publish(tx, &practitioner, exception.absence().as_slice())?;
             let affected = affected::load(tx, &affected)?;
-            let exception = ExceptionView::new(tx, &exception)?;
-            Ok(Versioned { version: VERSION, object: CreatedPractitionerException { exception, affected } })
+            let (version, exception) = (exception.version, ExceptionView::new(tx, &exception)?);
+            Ok(Versioned { version, object: CreatedPractitionerException { exception, affected } })
         })
         .await
 }
@@ -254,6 +252,7 @@ pub fn insert(tx: &mut Tx, practitioner: &Practitioner, new: &NewPractitionerExc
         reason: tx.env.sealer.seal(reason_place(id), &new.reason)?,
         created_by: tx.actor.user_id,
         created_at: tx.now,
+        version: 1,
     };
     diesel::insert_into(practitioner_exceptions::table).values(&exception).execute(tx.conn)?;
     Ok(exception)
@@ -372,7 +371,8 @@ pub(in crate::scheduling) async fn create_exception(
 
 /// Read time off or extra hours
 ///
-/// Staff only. Practitioners do not read each other's reasons.
+/// Staff only. Practitioners do not read each other's reasons. If the time zone of its location is corrected, an exception keeps its local times and
+/// gets another `starts_at` and `ends_at`.
 #[utoipa::path(
     tag = "practitioners",
     operation_id = "get_exception",

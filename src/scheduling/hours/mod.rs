@@ -10,6 +10,7 @@ pub mod closure;
 pub mod closures;
 pub mod exception;
 pub mod exceptions;
+pub mod local_times;
 pub mod plan;
 pub mod publishing;
 pub mod stored_plan;

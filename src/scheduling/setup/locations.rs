@@ -17,10 +17,11 @@ use crate::http::input::Change;
 use crate::http::paging::PageParams;
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, Params, Patch, PathId};
-use crate::ids::LocationId;
+use crate::ids::{AppointmentId, LocationId};
 use crate::phone;
+use crate::scheduling::clock_change::ClockChange;
 use crate::scheduling::hours::affected::{self, AffectedAppointments};
-use crate::scheduling::hours::publishing;
+use crate::scheduling::hours::{local_times, publishing};
 use crate::zones::Zones;
 
 const LIST: &str = "locations";
@@ -320,10 +321,25 @@ fn store(
     location.zone_scan_due |= has_other_zone;
     diesel::update(locations::table.find(id)).set(&location).execute(tx.conn)?;
     let mut affected = Vec::new();
-    if has_other_slots || has_other_zone {
+    if has_other_zone {
+        let zones = &tx.env.config.zones;
+        // Of a zone that the data of this server lacks, no local time is known.
+        let clock = match zones.get(&before.time_zone) {
+            Some(from) => Some(ClockChange { from, to: location.zone(zones)? }),
+            None => None,
+        };
+        affected = follow_clock(tx, id, clock.as_ref())?;
+    } else if has_other_slots {
         affected = publishing::publish_location(tx, id, &[])?;
     }
     Ok((location, affected::load(tx, &affected)?))
+}
+
+/// Keeps the local times that staff typed, and publishes the hours. Returns the affected appointments.
+fn follow_clock(tx: &mut Tx, id: LocationId, clock: Option<&ClockChange>) -> Result<Vec<AppointmentId>> {
+    let Some(clock) = clock else { return publishing::publish_location(tx, id, &[]) };
+    local_times::keep(tx, id, clock)?;
+    publishing::publish_by_clock(tx, id, clock)
 }
 
 /// List locations
@@ -388,7 +404,9 @@ pub(in crate::scheduling) async fn create_location(
 /// Administrators only. With another time zone or slot length, the free slots of the practitioners who work there are divided anew.
 /// Booked appointments stay. The response lists those that the practitioner's hours no longer cover, and so does `needs_attention`. After a
 /// change of the time zone, `needs_attention` soon lists also those whose start does not show the promised local time any more, with the
-/// reason `zone_changed`. `POST /v1/zone-changes/resolve` moves these to the promised time.
+/// reason `zone_changed`. `POST /v1/zone-changes/resolve` moves these to the promised time. Time off, extra hours and closures of the location keep
+/// their local times, and time off at all locations keeps its instants. Holds, reservations and offers of the waitlist end if their time has another
+/// local time now; patients get a mail about a withdrawn offer.
 /// The slot length must divide the duration of every visit type that is offered there.
 #[utoipa::path(
     tag = "locations",

@@ -66,11 +66,6 @@ impl VisitType {
     pub fn earliest_for_patients(&self, now: Timestamp) -> Timestamp {
         earliest_for_patients(now, self.booking_notice_minutes)
     }
-
-    /// Returns the time until which patients may cancel or move a visit online.
-    pub fn cancel_until(&self, starts_at: Timestamp) -> Timestamp {
-        starts_at.minus(SignedDuration::from_mins(self.cancel_notice_minutes.into()))
-    }
 }
 
 /// The minutes of the buffer before a visit, of the visit, and of the buffer after it.

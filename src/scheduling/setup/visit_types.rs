@@ -182,7 +182,7 @@ pub struct VisitTypePatch {
     #[serde(default)]
     #[schema(value_type = Option<i64>, minimum = 0, maximum = 527_040)]
     booking_notice_minutes: Change<i64>,
-    /// The minimum notice for cancelling or moving it online, in minutes before the start.
+    /// The minimum notice for cancelling or moving it online, in minutes before the start. Booked appointments keep theirs until they are moved.
     #[serde(default)]
     #[schema(value_type = Option<i64>, minimum = 0, maximum = 527_040)]
     cancel_notice_minutes: Change<i64>,

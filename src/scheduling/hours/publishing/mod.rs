@@ -8,6 +8,7 @@ mod comparing;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use diesel::prelude::*;
@@ -25,8 +26,9 @@ use crate::db::schema::{practitioners, slots};
 use crate::db::{Conn, per_backend};
 use crate::env::Env;
 use crate::error::Result;
-use crate::ids::{AppointmentId, LocationId, PractitionerId, SlotId};
+use crate::ids::{AppointmentId, HoldId, LocationId, PractitionerId, SlotId};
 use crate::periodic;
+use crate::scheduling::clock_change::ClockChange;
 use crate::scheduling::setup::offerings;
 use crate::scheduling::setup::practitioner::{self, Practitioner};
 use crate::scheduling::slots::holds::ending;
@@ -82,6 +84,28 @@ pub fn publish_location<P>(
         affected.append(&mut publish(tx, &practitioner, new_absences)?);
     }
     Ok(affected)
+}
+
+/// Like [`publish_location`], after the time zone of the location has changed. Its free slots that have another local time by the new clock are
+/// deleted first, and their holds lapse: callers who chose them were told the local time from before. The plan gives such times again as
+/// slots with other ids.
+pub fn publish_by_clock<P>(tx: &mut Tx<P>, location: LocationId, clock: &ClockChange) -> Result<Vec<AppointmentId>> {
+    for practitioner in offerings::working_at(tx.conn, location)? {
+        let practitioner = practitioner::lock(tx.conn, practitioner)?;
+        let stored = locking::lock_ranges(tx.conn, &[ahead(practitioner.id, tx.now)])?;
+        let is_free = |slot: &&Slot| slot.appointment_id.is_none() && !slot.blocked && slot.starts_at > tx.now;
+        let is_told = |slot: &&Slot| slot.location_id == location && clock.affects(slot.starts_at);
+        let told: Vec<&Slot> = stored.iter().filter(is_free).filter(is_told).collect();
+        let held = told.iter().filter(|slot| slot.is_held(tx.now, None)).filter_map(|slot| slot.hold_id);
+        let held: BTreeSet<HoldId> = held.collect();
+        ending::lapse(tx.conn, &held.into_iter().collect::<Vec<_>>(), tx.now)?;
+        let ids: Vec<SlotId> = told.iter().map(|slot| slot.id).collect();
+        for ids in ids.chunks(CHUNK) {
+            diesel::delete(slots::table.filter(slots::id.eq_any(ids.to_vec())).filter(slots::appointment_id.is_null()))
+                .execute(tx.conn)?;
+        }
+    }
+    publish_location(tx, location, &[])
 }
 
 /// Marks booked slots with the reason why the plan does not cover them and the time since when, or removes the mark.

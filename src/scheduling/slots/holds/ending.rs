@@ -1,4 +1,5 @@
-//! Ends holds: a booking uses one up, its holder releases it, a change of hours lets it lapse.
+//! Ends holds: a booking uses one up, its holder releases it, a change of hours or of the location's time zone lets it
+//! lapse.
 
 use actix_web::{HttpResponse, delete};
 use diesel::prelude::*;
@@ -94,9 +95,10 @@ pub(super) fn end<P>(tx: &mut Tx<P>, id: HoldId) -> Result<Vec<Slot>> {
     Ok(held)
 }
 
-/// Lets holds lapse before their time, because the plan no longer gives their slots. These must be locked.
-pub(in crate::scheduling) fn lapse(conn: &mut Conn, holds_of_removed: &[HoldId], now: Timestamp) -> Result<()> {
-    for id in holds_of_removed {
+/// Lets holds lapse before their time, because the plan no longer gives their slots, or not at the local time that was told. These must be
+/// locked.
+pub(in crate::scheduling) fn lapse(conn: &mut Conn, ids: &[HoldId], now: Timestamp) -> Result<()> {
+    for id in ids {
         diesel::update(holds::table.find(id)).set(holds::expires_at.eq(now)).execute(conn)?;
         free_slots(conn, *id)?;
     }

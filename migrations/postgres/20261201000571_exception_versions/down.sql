@@ -1,0 +1,3 @@
+DROP TRIGGER practitioner_exceptions_update_event ON practitioner_exceptions;
+DROP FUNCTION practitioner_exceptions_update_event();
+ALTER TABLE practitioner_exceptions DROP COLUMN version;

@@ -1,0 +1,1 @@
+ALTER TABLE waitlist_offers DROP COLUMN time_zone;
