@@ -215,7 +215,11 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
     vec![
         page(
             vec![offer("mail", true), offer("phone", false)],
-            vec![entry("urgent", true), entry("soon", false), entry("routine", false)],
+            vec![
+                entry("urgent", true),
+                entry("soon", false),
+                context! { visit => Value::from(()), ..entry("routine", true) },
+            ],
         ),
         page(vec![], vec![]),
     ]
