@@ -100,6 +100,7 @@ pub(super) async fn save(form: MemberForm, PathId(id): PathId<PatientId>) -> Res
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::form_post::Sent;
     use super::*;
 
     fn fields(form: &str) -> BTreeMap<&'static str, String> {

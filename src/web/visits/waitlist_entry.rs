@@ -56,11 +56,12 @@ pub(super) async fn all(
         let included = found.included.as_ref();
         for entry in found.items.iter().map(|listed| &listed.entry) {
             let places = entry.wishes.location_ids.iter();
-            let places = places.filter_map(|id| included.and_then(|included| included.location(*id)));
+            let places =
+                places.filter_map(|id| included.and_then(|included| included.location(*id)).map(str::to_owned));
             let visit = to_come.items.iter().find(|visit| Some(visit.id) == entry.appointment_id);
             all.push(context! {
                 id => entry.id.to_string(),
-                visit => included.and_then(|included| included.visit_type(entry.visit_type_id, member.language)),
+                visit => included.and_then(|included| included.visit_type(entry.visit_type_id, member.language)).map(str::to_owned),
                 places => places.collect::<Vec<_>>(),
                 patient => names.get(&entry.patient_id),
                 offered => status == WaitlistStatus::Offered,
