@@ -89,4 +89,15 @@ both! {
         act(&desk, &visit, "check-in").await.expect(200);
         act(&desk, &visit, "complete").await.expect(200);
     }
+
+    async fn the_draft_of_a_retired_record_is_not_continued(app: App) {
+        let (_, desk) = (app.clinic().await, app.desk().await);
+        let mistake = record(&desk, "Mia").await;
+        let draft = begin(&desk, &mistake).await;
+        let reason = json!({"reason": "Typed by mistake"});
+        let retire = format!("{}/retirements", path(&mistake));
+        desk.post_with(&retire, reason, &[("If-Match", "\"1\"")]).await.expect(201);
+        let answers = json!({"answers": {"safety": {"spreading_hot_redness": "no"}}});
+        desk.update(&draft.location(), answers).await.problem(409, "patient_retired");
+    }
 }

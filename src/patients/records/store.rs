@@ -265,19 +265,17 @@ pub fn lock_record(conn: &mut Conn, id: PatientId) -> Result<()> {
     Ok(())
 }
 
-/// Makes changes of one patient's visits, intakes, laboratory results and flags wait for each other.
+/// Makes changes of one patient's visits, intakes, laboratory results and flags wait for each other, and requires that the record is in use. SQLite's
+/// writes wait anyway.
 ///
 /// The constraint `patient_busy` forbids that two visits overlap. Without this lock, two inserts that each find the other one uncommitted
 /// would wait for each other until PostgreSQL detects the deadlock.
 ///
 /// # Errors
-/// Those of [`require_active`], if the record was merged or retired since the caller read what belongs to it.
+/// Those of [`require_active`], also if the record was merged or retired since the caller read what belongs to it.
 pub fn lock_visits(conn: &mut Conn, id: PatientId) -> Result<()> {
-    if let Conn::Postgres(conn) = conn {
-        let row = patients::table.find(id).select((patients::id, patients::replaced_by, patients::retired_at));
-        in_use(row.for_no_key_update().first(conn)?)?;
-    }
-    Ok(())
+    let row = patients::table.find(id).select((patients::id, patients::replaced_by, patients::retired_at));
+    locked!(conn, row).map(drop)
 }
 
 /// Like [`lock`]. For an actor who is not staff it also locks the account, for what is counted by account.
