@@ -223,7 +223,7 @@ both! {
         let as_before = (patient_access::pending.eq(true), patient_access::ends_on.eq(day), patient_access::ends_at.eq(at));
         app.db(move |conn| Ok(diesel::update(patient_access::table).set(as_before).execute(conn)?)).await;
         let desk = app.anon().sign_in("desk@clinic.example", people::PASSWORD).await;
-        desk.post(&access(&tim), json!({"email": "rosa@example.org", "relation": "parent"})).await.expect(200);
+        desk.post(&access(&tim), json!({"email": "rosa@example.org", "relation": "parent"})).await.expect(201);
         assert_eq!(ends_on(&app, &tim).await.as_deref(), Some("2025-07-04"));
     }
 }
