@@ -189,7 +189,8 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 
 async fn answer(env: web::Data<Env>, request: HttpRequest, name: &'static str) -> Result<HttpResponse> {
     let language = language(&request);
-    page(&env, name, language, StatusCode::OK, empty(name, language)).await
+    // The same for everyone: the token of a link is in the fragment, which is never sent.
+    Ok(compression::public(&request, page(&env, name, language, StatusCode::OK, empty(name, language)).await?))
 }
 
 /// The values of a page that its script fills in.

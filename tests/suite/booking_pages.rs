@@ -325,7 +325,9 @@ both! {
         let token = app.mails_to("ann@example.org").await[0].token();
         let link = anon.get("/verify-email").await;
         let booked = anon.post_form("/verify-email", &[("link", &token)], &[]).await;
-        for page in [&held, &check, sent.expect(202), &link, booked.expect(200)] {
+        total += weight(&anon, "/verify-email").await;
+        needed.extend(files(link.expect(200)));
+        for page in [&held, &check, sent.expect(202), booked.expect(200)] {
             total += page.text.len();
             needed.extend(files(page));
         }

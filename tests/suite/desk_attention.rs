@@ -81,7 +81,7 @@ both! {
         ]);
         let series = json!({"patient_id": ann.patient_id, "visits": visits});
         desk.post_with("/v1/appointment-series", series, &[("Idempotency-Key", "series")]).await.expect(201);
-        let off = json!({"kind": "time_off", "starts_at": "2026-03-06T05:00:00Z", "ends_at": "2026-03-07T05:00:00Z"});
+        let off = json!({"kind": "time_off", "starts_at": "2026-03-06T05:00:00Z", "ends_at": "2026-03-07T05:00:00Z", "reason": "Ill"});
         let off = desk.post(&format!("/v1/practitioners/{}/exceptions", clinic.practitioner_id), off).await.expect(201).id();
         let visitor = at_the_desk(&app).await;
         let page = visitor.get(&format!("/desk/time-off/{off}")).await;
@@ -137,7 +137,7 @@ both! {
         let clinic = app.clinic().await;
         practitioner(&app.admin().await, "Dr. Other", &clinic.location_id, &[&clinic.check]).await;
         app.doctor().await;
-        let doctor = Visitor::signed_in(app.anon(), "doctor@clinic.example").await;
+        let doctor = Visitor::signed_in(app.anon(), &format!("doctor-{}@clinic.example", clinic.practitioner_id)).await;
         let page = doctor.get("/desk/time-off").await;
         assert!(page.expect(200).text.contains("Dr. Ada Vein") && !page.text.contains("Dr. Other"), "{}", page.text);
     }
