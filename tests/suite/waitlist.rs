@@ -96,10 +96,11 @@ both! {
         // Each step has an event.
         let steps = async || {
             let events = desk.get("/v1/events?types=waitlist_entry.created,waitlist_entry.updated,waitlist_entry.ended").await.items();
-            if events.len() == 5 { Ok(events) } else { Err(format!("{events:#?}")) }
+            // The job may offer a free time to the last entry.
+            if events.len() >= 5 { Ok(events) } else { Err(format!("{events:#?}")) }
         };
         let events = eventually(steps).await;
-        let types: Vec<_> = events.iter().map(|event| event["type"].as_str().expect("a type")).collect();
+        let types: Vec<_> = events.iter().take(5).map(|event| event["type"].as_str().expect("a type")).collect();
         let expected = ["created", "updated", "updated", "ended", "created"].map(|step| format!("waitlist_entry.{step}"));
         assert_eq!(types, expected);
         assert_eq!((&events[3]["subject_id"], &events[3]["subject_version"]), (&json!(made.id()), &json!(4)));
