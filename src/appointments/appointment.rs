@@ -64,7 +64,7 @@ pub struct Appointment {
     pub busy_from: Timestamp,
     /// The end of the practitioner's working time: the visit's end, after it the buffer of the visit type at the booking.
     pub busy_until: Timestamp,
-    /// Whether staff placed it into time that another visit takes.
+    /// Whether staff placed it into time that another visit takes, and it has not its whole time since.
     pub overbooked: bool,
     /// The units of resources that it takes.
     pub resources: UsedResources,

@@ -79,7 +79,7 @@ pub struct AppointmentFilter {
     /// Whether staff must call the patient, because the appointment is booked but the practitioner's hours do not cover it, or its start
     /// does not show the promised local time any more. Staff only.
     pub needs_attention: Option<bool>,
-    /// Whether staff placed the appointment into the time of another one, with a reason. Staff only.
+    /// Whether staff placed the appointment into the time of another one that it still shares. Staff only.
     pub overbooked: Option<bool>,
     /// The confirmation code, in either case, with or without the hyphen.
     #[param(max_length = 20, example = "K7MP-3XWD")]

@@ -144,7 +144,8 @@ pub fn move_locked<P: Principal>(
         gaps::require_kept(tx, series, id, (claimed.time.starts_at, claimed.location_id))?;
     }
     // Before the new time is taken, because the two may overlap.
-    claimed.share(&release(tx, id, before.slot_range(), before.has_units())?)?;
+    let released = release(tx, id, before.slot_range(), before.has_units())?;
+    claimed.share(&released.passed)?;
 
     let self_placed = placed_alone(tx, &before, &claimed)?;
     let moved = Appointment {
@@ -168,6 +169,7 @@ pub fn move_locked<P: Principal>(
     let change = Change { step: AppointmentStep::Reschedule, from: Some(before.status), reason };
     let after = store::update(tx, change, moved)?;
     claimed.take(tx, id)?;
+    overbooking::unmark(tx, &released)?;
     if claimed.overbooked {
         overbooking::record(tx, id)?;
     }

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use super::appointment::{Appointment, AppointmentDetails};
 use super::history::{Change, status_changed_at};
 use super::notification::{self, Notification};
+use super::overbooking;
 use super::queries;
 use super::status::{AppointmentStep, Circumstances, is_late_cancellation};
 use super::store;
@@ -23,7 +24,7 @@ use crate::intake::flag_ownership;
 use crate::intake::follow_up::planning as follow_up;
 use crate::patients::{self, access, care};
 use crate::scheduling::slots::locking;
-use crate::scheduling::slots::releasing::release;
+use crate::scheduling::slots::releasing::{Released, release};
 
 /// The reason of a cancellation.
 #[derive(Deserialize, ToSchema)]
@@ -126,17 +127,23 @@ pub fn advance(
     if (status.is_live() && !before.status.is_live()) || was != is {
         patients::store::lock_visits(tx.conn, before.patient_id)?;
     }
+    let is_reopened = before.status == AppointmentStatus::Fulfilled;
     let is_cancelled = status == AppointmentStatus::Cancelled;
-    if is_cancelled {
+    let released = if is_cancelled {
         locking::lock_ranges(tx.conn, &[before.slot_range()])?;
-        release(tx, before.id, before.slot_range(), before.has_units())?;
-    }
+        release(tx, before.id, before.slot_range(), before.has_units())?
+    } else {
+        Released::default()
+    };
     let sequence = before.sequence + i32::from(is_cancelled);
     let change = Change { step, from: Some(before.status), reason: cause.reason.as_deref() };
     let cancel_until = before.cancel_until();
     let is_off_plan = found.off_plan.is_some() || before.promise.zone_changed_since.is_some();
     let late_cancelled = is_cancelled && is_late_cancellation(before.status, tx.now, cancel_until, is_off_plan);
-    let appointment = store::update(tx, change, Appointment { status, sequence, late_cancelled, ..before })?;
+    let overbooked = before.overbooked && !is_cancelled;
+    let appointment =
+        store::update(tx, change, Appointment { status, sequence, late_cancelled, overbooked, ..before })?;
+    overbooking::unmark(tx, &released)?;
     let after = AppointmentDetails { appointment, ..found };
     flag_ownership::follow(tx.conn, tx.env, &was, &is)?;
     let visit = &after.appointment;
@@ -145,7 +152,7 @@ pub fn advance(
             let seen_on = visit.starts_at.in_zone(&after.location.zone(&tx.env.config.zones)?).date();
             follow_up::visit_completed(tx, visit.patient_id, visit.id, seen_on)?;
         }
-        AppointmentStep::Undo => follow_up::visit_undone(tx, visit.patient_id, visit.id)?,
+        AppointmentStep::Undo if is_reopened => follow_up::visit_undone(tx, visit.patient_id, visit.id)?,
         _ => {}
     }
     if is_cancelled {
@@ -298,8 +305,8 @@ pub(super) async fn complete_appointment(
 
 /// Undo the last step
 ///
-/// A check-in and a no-show become `booked` again, a completed appointment becomes `checked-in`. Possible on the day of the step, in
-/// the location's time zone. A cancellation cannot be undone, because its slots are free for others. An undo needs a reason,
+/// A check-in and a no-show become `booked` again, a completed appointment becomes `checked-in`. The follow-up that was scheduled after the
+/// visit is cancelled, and one that it replaced is scheduled again. Possible on the day of the step, in the location's time zone. A cancellation cannot be undone, because its slots are free for others. An undo needs a reason,
 /// because it corrects the record.
 #[utoipa::path(
     tag = "appointments",

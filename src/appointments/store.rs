@@ -5,12 +5,14 @@ use diesel::prelude::*;
 use super::appointment::Appointment;
 use super::history::{self, Change};
 use super::status::AppointmentStep;
+use crate::clock::Timestamp;
 use crate::context::{Principal, Tx};
-use crate::db::per_backend;
 use crate::db::schema::appointments;
 use crate::db::update::update as update_row;
+use crate::db::{Conn, per_backend};
 use crate::error::{Error, Result};
 use crate::identifiers;
+use crate::ids::AppointmentId;
 
 /// Stores a new appointment and the first entry of its history, with the reason of an overbooking.
 ///
@@ -106,4 +108,26 @@ pub fn update(tx: &mut Tx<impl Principal>, change: Change<'_>, changed: Appointm
     }
     history::append(tx, change, &next)?;
     Ok(next)
+}
+
+/// Removes the mark of overbooked visits, as their next version.
+///
+/// # Errors
+/// [`Error::Retry`] if another transaction has locked one of them: it may wait for the slots that this one has locked.
+pub(super) fn unmark(conn: &mut Conn, visits: &[AppointmentId], now: Timestamp) -> Result<()> {
+    let marked = appointments::table.filter(appointments::id.eq_any(visits.to_vec()));
+    if let Conn::Postgres(conn) = conn {
+        let locked: Vec<AppointmentId> =
+            marked.clone().select(appointments::id).for_no_key_update().skip_locked().load(conn)?;
+        if locked.len() < visits.len() {
+            return Err(Error::Retry);
+        }
+    }
+    let changes = (
+        appointments::overbooked.eq(false),
+        appointments::version.eq(appointments::version + 1),
+        appointments::updated_at.eq(now),
+    );
+    diesel::update(marked).set(changes).execute(conn)?;
+    Ok(())
 }

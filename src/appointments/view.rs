@@ -108,8 +108,8 @@ pub struct AppointmentView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub busy_until: Option<Timestamp>,
-    /// Whether staff placed it into time that another visit took; the reason is in the history. It stays until the appointment is moved
-    /// to a free time. Staff only.
+    /// Whether it shares the time of another visit, into which staff placed it; the reason is in the history. False again when it has its
+    /// whole time for itself, because it was moved, or the other visit was cancelled or moved. Staff only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub overbooked: Option<bool>,

@@ -78,14 +78,14 @@ pub struct Settings {
     /// The origins of web clients that may call the API from a browser, comma-separated, such as
     /// `https://app.clinic.example`.
     ///
-    /// A demo also admits `http://localhost` and `http://127.0.0.1` at any port.
+    /// `*` is refused. A demo also admits `http://localhost` and `http://127.0.0.1` at any port.
     #[arg(long, env, global = true, value_delimiter = ',')]
     pub cors_origins: Vec<Origin>,
 
     /// The origins of the clinic's own sites that may show the booking pages (`/book`) in a frame, comma-separated, such as
     /// `https://www.clinic.example`.
     ///
-    /// Pages with a sign-in or with health questions are never shown in a frame; they open in windows of their own.
+    /// `*` is refused. Pages with a sign-in or with health questions are never shown in a frame; they open in windows of their own.
     #[arg(long, env, global = true, value_delimiter = ',')]
     pub embed_origins: Vec<Origin>,
 
@@ -299,7 +299,8 @@ pub struct Settings {
 
     /// Weeks after a visit or a change of treatment at which the patient is asked how they are, or `off`.
     ///
-    /// Only patients with a submitted history are asked, one mail each time. Another completed visit begins anew.
+    /// Only patients with a submitted history are asked, one mail each time. Another completed visit begins anew, unless a follow-up that
+    /// staff scheduled is open: that one keeps its day, and the series goes on after it.
     #[arg(long, env, global = true, default_value = FollowUpWeeks::DEFAULT)]
     pub follow_up_weeks: FollowUpWeeks,
 
@@ -606,7 +607,28 @@ impl std::str::FromStr for ByCountry {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Program {
+        #[command(flatten)]
+        settings: Settings,
+    }
+
+    #[test]
+    fn a_wildcard_among_the_origins_is_refused_by_the_name_of_its_setting() {
+        let started = |setting: &str, origins: &str| Program::try_parse_from(["legwork", setting, origins]);
+        for (setting, name) in [("--embed-origins", "EMBED_ORIGINS"), ("--cors-origins", "CORS_ORIGINS")] {
+            let refused = started(setting, "https://www.clinic.example,https://*").expect_err("a wildcard").to_string();
+            for part in [name, "https://app.clinic.example", "without *"] {
+                assert!(refused.contains(part), "{refused}");
+            }
+        }
+        let listed = started("--embed-origins", "https://www.clinic.example").expect("an origin").settings;
+        assert_eq!(listed.embed_origins[0].exact(), Some("https://www.clinic.example"));
+    }
 
     #[test]
     fn a_number_applies_to_all_countries_or_to_one() {

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use url::Host;
 
 /// The proxies that are trusted to name the client's address.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -99,8 +100,17 @@ impl FromStr for Origin {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let exact = url::Url::parse(text)
-            .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == text);
+        // A URL may have any of `*;'` in its host. In `frame-ancestors` the first one means every site, the others end the source.
+        let names_one_host = |url: &url::Url| match url.host() {
+            Some(Host::Domain(name)) => name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte)),
+            Some(Host::Ipv4(_) | Host::Ipv6(_)) => true,
+            None => false,
+        };
+        let exact = url::Url::parse(text).is_ok_and(|url| {
+            matches!(url.scheme(), "http" | "https")
+                && names_one_host(&url)
+                && url.origin().ascii_serialization() == text
+        });
         exact.then(|| Self::Exact(text.to_owned())).ok_or_else(|| {
             "expected exact origins such as https://app.clinic.example, comma-separated, without *, path or slash at the end"
                 .into()
@@ -238,13 +248,26 @@ mod tests {
 
     #[test]
     fn an_origin_is_exact() {
-        for good in ["https://app.clinic.example", "http://localhost:5173", "https://app.clinic.example:8443"] {
+        for good in [
+            "https://app.clinic.example",
+            "http://localhost:5173",
+            "https://app.clinic.example:8443",
+            "https://xn--klinik-4ya.example",
+            "http://10.0.0.7",
+            "http://[::1]:5173",
+        ] {
             assert!(good.parse::<Origin>().expect("an origin").admits(good));
         }
         for wrong in [
             "*",
             "null",
-            "https://*.clinic.example/",
+            "https://*",
+            "http://*",
+            "https://*.example",
+            "https://*.clinic.example",
+            "https://app.*.example:8443",
+            "https://app.clinic.example;script-src",
+            "https://'self'",
             "https://app.clinic.example/",
             "https://app.clinic.example/x",
             "HTTPS://app.clinic.example",

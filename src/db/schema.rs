@@ -839,6 +839,8 @@ diesel::table! {
         created_by -> types::Uid,
         created_at -> types::Instant,
         updated_at -> types::Instant,
+        planned_by_service -> Bool,
+        cancelled_by_visit -> Nullable<types::Uid>,
     }
 }
 

@@ -39,7 +39,7 @@ pub struct UtilisationFigures {
     /// The visits that were cancelled after their `cancellable_until`.
     #[schema(minimum = 0)]
     pub late_cancellations: u32,
-    /// The booked visits that share the time of another one.
+    /// The booked visits that staff placed into the time of another one, and that still share it.
     #[schema(minimum = 0)]
     pub overbooked_visits: u32,
     /// The times that patients took from an offer of the waitlist.

@@ -167,6 +167,11 @@ async fn store_progress(
             }
             return store::store_progress(tx, &endpoint, true, now).map(Some);
         };
+        // Or corrected the address, of which this failure says nothing.
+        if endpoint.url != sent.url {
+            store::store_progress(tx, &endpoint, false, now)?;
+            return Ok(None);
+        }
         if is_there {
             endpoint.failed_attempts = endpoint.failed_attempts.saturating_add(1);
             endpoint.failing_since = endpoint.failing_since.or(Some(now));

@@ -154,7 +154,7 @@ pub async fn read(context: &Context, id: WebhookId) -> Result<Versioned<Webhook>
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"status": "active"}))]
 pub struct WebhookPatch {
-    /// The URL that events are sent to.
+    /// The URL that events are sent to. Another one is tried at once, and the failures of the one before do not count.
     #[serde(default)]
     #[schema(value_type = Option<String>, nullable = false, min_length = 1, max_length = 2000)]
     url: Change<String>,
@@ -205,6 +205,9 @@ impl WebhookPatch {
             let is_paused = changed.status == WebhookStatus::Paused;
             changed.paused_at = is_paused.then_some(now);
             changed.paused_reason = is_paused.then_some(WebhookPauseReason::Administrator);
+        }
+        // Failures of another address say nothing about this one.
+        if changed.status != endpoint.status || changed.url != endpoint.url {
             (changed.failing_since, changed.failed_attempts, changed.next_attempt_at) = (None, 0, None);
         }
         Ok(has_changed.then_some(changed))

@@ -305,12 +305,75 @@ both! {
         // Undone, the visit has no follow-up. Staff cancel one with its version.
         let visit = all[0]["appointment_id"].as_str().expect("an id").to_owned();
         desk.post(&format!("/v1/appointments/{visit}/undo"), json!({"reason": "Wrong patient"})).await.expect(200);
-        assert_eq!(follow_ups(&ann, &ann.patient_id).await[0]["status"], "cancelled");
+        let all = follow_ups(&ann, &ann.patient_id).await;
+        assert_eq!((&all[0]["status"], &all[1]["status"]), (&json!("cancelled"), &json!("scheduled")));
         let planned = desk.post(&format!("/v1/patients/{}/follow-ups", ann.patient_id), json!({"reason": "other"})).await;
         let cancel = format!("{}/cancel", planned.expect(201).location());
         desk.post_with(&cancel, json!({}), &[("If-Match", "\"9\"")]).await.problem(412, "stale");
         desk.post_empty(&cancel).await.expect(200);
         desk.post_empty(&cancel).await.problem(409, "status_conflict");
+    }
+
+    async fn a_completed_visit_leaves_the_follow_up_that_a_practitioner_scheduled(app: App) {
+        let clinic = app.clinic().await;
+        let (ann, bea) = (app.patient("ann").await, app.patient("bea").await);
+        let (desk, doctor) = (app.desk().await, app.doctor().await);
+        // With and without a history, the patient is asked on the day that was chosen, and only then.
+        submitted(&doctor, &ann.patient_id, without_dates(patients_example())).await;
+        for (patient, nth) in [(&ann, 0), (&bea, 1)] {
+            let path = format!("/v1/patients/{}/follow-ups", patient.patient_id);
+            let chosen = desk.post(&path, json!({"reason": "treatment_change", "due_on": "2026-03-16"})).await.expect(201).body.clone();
+            seen(&app, &clinic, &patient.patient_id, nth).await;
+            assert_eq!(follow_ups(patient, &patient.patient_id).await, [chosen.clone()]);
+            // An undo of that completion has nothing to bring back.
+            let visits = desk.get(&format!("/v1/appointments?patient_id={}", patient.patient_id)).await.items();
+            let visit = visits[0]["id"].as_str().expect("an id");
+            desk.post(&format!("/v1/appointments/{visit}/undo"), json!({"reason": "Too early"})).await.expect(200);
+            desk.post_empty(&format!("/v1/appointments/{visit}/complete")).await.expect(200);
+            assert_eq!(follow_ups(patient, &patient.patient_id).await, [chosen]);
+        }
+        assert_eq!(ask(&app, 10).await, 0, "before that day");
+        assert_eq!(ask(&app, 5).await, 2);
+        answered(&ann, &ann.patient_id, calm()).await;
+        // The service planned the next one, so another completed visit takes its place.
+        seen(&app, &clinic, &ann.patient_id, 2).await;
+        let all = follow_ups(&ann, &ann.patient_id).await;
+        let shown: Vec<_> = all.iter().map(|one| (one["status"].as_str().expect("a status"), one["reason"].as_str().expect("a reason"))).collect();
+        assert_eq!(shown, [("scheduled", "visit"), ("cancelled", "treatment_change"), ("answered", "treatment_change")]);
+    }
+
+    async fn an_undone_completion_brings_back_the_follow_up_that_it_replaced(app: App) {
+        let clinic = app.clinic().await;
+        let (ann, desk, doctor) = (app.patient("ann").await, app.desk().await, app.doctor().await);
+        submitted(&doctor, &ann.patient_id, without_dates(patients_example())).await;
+        seen(&app, &clinic, &ann.patient_id, 0).await;
+        let statuses = async || {
+            let all = follow_ups(&desk, &ann.patient_id).await;
+            all.iter().map(|one| one["status"].as_str().expect("a status").to_owned()).collect::<Vec<_>>()
+        };
+        // The second visit replaces the first one's follow-up, for which the patient was asked already.
+        assert_eq!(ask(&app, 28).await, 1);
+        seen(&app, &clinic, &ann.patient_id, 0).await;
+        assert_eq!(statuses().await, ["scheduled", "cancelled"]);
+        let visit = follow_ups(&desk, &ann.patient_id).await[0]["appointment_id"].as_str().expect("an id").to_owned();
+        let undo = async || desk.post(&format!("/v1/appointments/{visit}/undo"), json!({"reason": "Wrong patient"})).await.expect(200).clone();
+        let complete = async || desk.post_empty(&format!("/v1/appointments/{visit}/complete")).await.expect(200).clone();
+        undo().await;
+        assert_eq!(statuses().await, ["cancelled", "scheduled"]);
+        assert_eq!(ask(&app, 0).await, 1, "asked again");
+        let first = token(&app, &ann.email).await;
+        app.anon().post("/v1/follow-up-links/view", json!({"token": first})).await.expect(200);
+        // It is replaced again, and then by one that staff schedule, which stays out of an undo even if it is cancelled.
+        complete().await;
+        assert_eq!(statuses().await, ["scheduled", "cancelled", "cancelled"]);
+        let path = format!("/v1/patients/{}/follow-ups", ann.patient_id);
+        let newer = desk.post(&path, json!({"reason": "other"})).await.expect(201).location();
+        undo().await;
+        assert_eq!(statuses().await, ["scheduled", "cancelled", "cancelled", "cancelled"]);
+        desk.post_empty(&format!("{newer}/cancel")).await.expect(200);
+        complete().await;
+        undo().await;
+        assert_eq!(statuses().await, ["cancelled"; 5]);
     }
 
     async fn a_restart_and_a_second_instance_do_not_mail_twice(app: App) {

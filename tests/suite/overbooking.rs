@@ -111,6 +111,83 @@ both! {
         }
     }
 
+    async fn a_visit_whose_time_no_other_one_shares_any_more_is_not_overbooked(app: App) {
+        let (clinic, desk, admin) = (app.clinic().await, app.desk().await, app.admin().await);
+        let (ann, bob, eve) = (app.patient("ann").await, app.patient("bob").await, app.patient("eve").await);
+        let slots = free_slots(&desk, &clinic.check).await;
+        let day = slots[0]["starts_at"].as_str().expect("a start")[..10].to_owned();
+        let counted = async || {
+            let report = admin.get(&format!("/v1/reports/utilisation?from={day}&to={day}")).await;
+            let total = report.expect(200).body["total"].clone();
+            (total["booked_visits"].clone(), total["overbooked_visits"].clone())
+        };
+        let listed = async || {
+            let all = desk.get("/v1/appointments?overbooked=true").await.items();
+            all.iter().map(|visit| id(visit).to_owned()).collect::<Vec<_>>()
+        };
+        for (at, cancelled) in [(4, true), (8, false)] {
+            let first = book(&desk, &slots[at], &clinic.follow_up, &ann.patient_id).await.expect(201).body.clone();
+            let second = overbook(&desk, &slots[at], &clinic.follow_up, &bob.patient_id).await.expect(201).clone();
+            let path_of_second = path(&second.body, "");
+            assert_eq!((listed().await, counted().await), (vec![second.id()], (json!(2), json!(1))));
+            if cancelled {
+                desk.post(&path(&first, "/cancel"), json!({"reason": "ill"})).await.expect(200);
+            } else {
+                desk.post(&path(&first, "/reschedule"), json!({"slot_id": id(&slots[12])})).await.expect(200);
+            }
+            let alone = desk.get(&path_of_second).await;
+            assert_eq!(alone.expect(200).body["overbooked"], false);
+            assert_ne!(alone.etag(), second.etag(), "the mark is a part of the visit");
+            assert_eq!(listed().await, Vec::<String>::new());
+            // The next one that is placed there is the one that shares the time.
+            let third = overbook(&desk, &slots[at], &clinic.follow_up, &eve.patient_id).await.expect(201).body.clone();
+            assert_eq!((&third["overbooked"], desk.get(&path_of_second).await.body["overbooked"].clone()), (&json!(true), json!(false)));
+            assert_eq!(counted().await, (json!(if cancelled { 2 } else { 3 }), json!(1)));
+            // A cancelled visit shares no time.
+            for visit in [&third, &second.body] {
+                let gone = desk.post(&path(visit, "/cancel"), json!({"reason": "ill"})).await;
+                assert_eq!(gone.expect(200).body["overbooked"], false);
+            }
+            assert_eq!(listed().await, Vec::<String>::new());
+        }
+    }
+
+    async fn of_visits_that_still_share_a_time_all_but_one_stay_overbooked(app: App) {
+        let (clinic, desk) = (app.clinic().await, app.desk().await);
+        let mut patients = Vec::new();
+        for name in ["ann", "bob", "eve", "max"] {
+            patients.push(app.patient(name).await.patient_id.clone());
+        }
+        let slots = free_slots(&desk, &clinic.check).await;
+        let marked = async |visits: &[&Value]| {
+            let mut marks = Vec::new();
+            for visit in visits {
+                marks.push(desk.get(&path(visit, "")).await.expect(200).body["overbooked"] == true);
+            }
+            marks
+        };
+        let cancel = async |visit: &Value| {
+            desk.post(&path(visit, "/cancel"), json!({"reason": "ill"})).await.expect(200);
+        };
+        // Three at the same time: the one that was booked first of those that remain has the time.
+        let first = book(&desk, &slots[4], &clinic.follow_up, &patients[0]).await.expect(201).body.clone();
+        let second = overbook(&desk, &slots[4], &clinic.follow_up, &patients[1]).await.expect(201).body.clone();
+        let third = overbook(&desk, &slots[4], &clinic.follow_up, &patients[2]).await.expect(201).body.clone();
+        cancel(&first).await;
+        assert_eq!(marked(&[&second, &third]).await, [false, true]);
+        cancel(&second).await;
+        assert_eq!(marked(&[&third]).await, [false]);
+        // One between two others shares the time of the second one when the first one is gone.
+        let before = book(&desk, &slots[8], &clinic.follow_up, &patients[0]).await.expect(201).body.clone();
+        let after = book(&desk, &slots[10], &clinic.follow_up, &patients[1]).await.expect(201).body.clone();
+        let between = overbook(&desk, &slots[9], &clinic.follow_up, &patients[3]).await.expect(201).body.clone();
+        cancel(&before).await;
+        assert_eq!(marked(&[&between, &after]).await, [true, false]);
+        desk.post(&path(&after, "/reschedule"), json!({"slot_id": id(&slots[14])})).await.expect(200);
+        assert_eq!(marked(&[&between, &after]).await, [false, false]);
+        book(&desk, &slots[10], &clinic.check, &patients[0]).await.problem(409, "slot_taken");
+    }
+
     async fn an_overbooked_visit_moves_to_a_free_time_and_is_no_longer_marked(app: App) {
         let (clinic, desk) = (app.clinic().await, app.desk().await);
         let (ann, bob) = (app.patient("ann").await, app.patient("bob").await);

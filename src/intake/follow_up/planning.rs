@@ -115,6 +115,8 @@ fn schedule<P: Principal>(
         created_by: account,
         created_at: tx.now,
         updated_at: tx.now,
+        planned_by_service: reason == FollowUpReason::Visit,
+        cancelled_by_visit: None,
     };
     store::insert(tx.conn, &row)?;
     Ok(row)
@@ -157,13 +159,17 @@ pub(super) fn schedule_next<P>(tx: &mut Tx<P>, closed: &FollowUp, today: civil::
         version: 1,
         created_at: tx.now,
         updated_at: tx.now,
+        planned_by_service: true,
         ..closed.clone()
     };
     store::insert(tx.conn, &next)
 }
 
-/// Replaces the open follow-up of a patient who was seen on this day by the first one after the visit. A patient without a history of
-/// restless legs gets none.
+/// Plans the first follow-up after a visit of a patient who was seen on this day, in place of an open one that the service planned. A
+/// patient without a history of restless legs gets none.
+///
+/// An open one that staff scheduled stays, and the visit then gets none: the practitioner has chosen the day, often during this visit, and
+/// the patient is not to be asked twice. The series goes on from that day when it is answered or missed.
 pub fn visit_completed(
     tx: &mut Tx<impl Principal>,
     patient: PatientId,
@@ -171,7 +177,10 @@ pub fn visit_completed(
     seen_on: civil::Date,
 ) -> Result<()> {
     records::lock_visits(tx.conn, patient)?;
-    cancel_open(tx, patient)?;
+    let open = store::open_of(tx.conn, patient)?;
+    if open.as_ref().is_some_and(|open| !open.planned_by_service) {
+        return Ok(());
+    }
     let history = intakes::table
         .filter(intakes::patient_id.eq(patient))
         .filter(intakes::form.eq(rls::FORM))
@@ -179,19 +188,39 @@ pub fn visit_completed(
     if !diesel::select(exists(history)).get_result::<bool>(tx.conn)? {
         return Ok(());
     }
-    if let Some(due) = due_after(tx, seen_on, seen_on) {
-        schedule(tx, patient, FollowUpReason::Visit, Some(visit), (seen_on, due))?;
+    let Some(due) = due_after(tx, seen_on, seen_on) else { return Ok(()) };
+    if let Some(open) = open {
+        close(tx, FollowUp { cancelled_by_visit: Some(visit), ..open }, FollowUpStatus::Cancelled)?;
     }
+    schedule(tx, patient, FollowUpReason::Visit, Some(visit), (seen_on, due))?;
     Ok(())
 }
 
-/// Cancels the follow-up that was scheduled after a visit whose completion is undone. The one before stays cancelled.
+/// Cancels the follow-up that was planned after a visit whose completion is undone, and plans the one again that the completion cancelled,
+/// unless staff or another visit scheduled one since then. If the patient had been asked already, they are asked again: the desk's call was
+/// settled, and the time to answer may be over.
 pub fn visit_undone(tx: &mut Tx<impl Principal>, patient: PatientId, visit: AppointmentId) -> Result<()> {
     records::lock_visits(tx.conn, patient)?;
-    match store::open_of(tx.conn, patient)? {
-        Some(open) if open.appointment_id == Some(visit) => close(tx, open, FollowUpStatus::Cancelled).map(drop),
-        _ => Ok(()),
+    let all = store::of_patient(tx.conn, patient)?;
+    let is_own = |one: &FollowUp| one.appointment_id == Some(visit);
+    match all.iter().find(|one| store::OPEN.contains(&one.status)) {
+        Some(open) if is_own(open) => drop(close(tx, open.clone(), FollowUpStatus::Cancelled)?),
+        Some(_) => return Ok(()),
+        None => {}
     }
+    let mut since = all.iter().skip_while(|one| one.cancelled_by_visit != Some(visit));
+    let Some(replaced) = since.next() else { return Ok(()) };
+    if since.all(is_own) {
+        let again = FollowUp {
+            status: FollowUpStatus::Scheduled,
+            asked_at: None,
+            answer_by: None,
+            cancelled_by_visit: None,
+            ..replaced.clone()
+        };
+        store::update(tx.conn, tx.now, again)?;
+    }
+    Ok(())
 }
 
 /// Cancels a follow-up.
@@ -226,10 +255,11 @@ pub async fn cancel(
 /// Schedule a follow-up
 ///
 /// Staff only, after a change of treatment or for another reason. It replaces the patient's open follow-up. The service itself schedules
-/// one when the visit of a patient with a submitted history is completed. When it is answered or missed, the next one follows after the
-/// clinic's intervals (the settings `FOLLOW_UP_WEEKS` and `FOLLOW_UP_REPEAT_WEEKS`). A patient who misses two in a row is not asked again.
-/// On the day the patient gets a mail with a link that works for `FOLLOW_UP_ANSWER_DAYS`; without an address, the desk gets a call to
-/// make.
+/// one when the visit of a patient with a submitted history is completed. It then replaces an open one that the service scheduled. While one
+/// that staff scheduled is open, it stays with its day, and completed visits get none. When it is answered or missed, the next one follows
+/// after the clinic's intervals (the settings `FOLLOW_UP_WEEKS` and `FOLLOW_UP_REPEAT_WEEKS`). A patient who misses two in a row is not
+/// asked again. On the day the patient gets a mail with a link that works for `FOLLOW_UP_ANSWER_DAYS`; without an address, the desk gets a
+/// call to make.
 #[utoipa::path(
     tag = "intakes",
     operation_id = "create_follow_up",

@@ -46,6 +46,10 @@ pub struct FollowUp {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+    /// Whether the service planned it: after a visit, or after one that was answered or missed. Staff scheduled the others.
+    pub planned_by_service: bool,
+    /// The visit whose completion cancelled it.
+    pub cancelled_by_visit: Option<AppointmentId>,
 }
 
 /// The statuses of an open follow-up.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 use jiff::SignedDuration;
 
@@ -12,9 +13,9 @@ use super::units;
 use crate::appointment_status::AppointmentStatus;
 use crate::clock::Timestamp;
 use crate::context::Tx;
-use crate::db::per_backend;
 use crate::db::schema::{appointments, slots};
 use crate::db::update::update;
+use crate::db::{Conn, per_backend};
 use crate::error::Result;
 use crate::ids::{AppointmentId, SlotId};
 use crate::scheduling::hours::stored_plan;
@@ -23,9 +24,18 @@ use crate::scheduling::setup::practitioner;
 /// More than the longest working time of a visit.
 const LONGEST: SignedDuration = SignedDuration::from_hours(24);
 
+/// What became of the slots of a released appointment.
+#[derive(Debug, Default)]
+pub struct Released {
+    /// The slots that stay taken, because they passed to visits that share them.
+    pub passed: Vec<SlotId>,
+    /// These visits. All of them are overbooked.
+    pub heirs: Vec<AppointmentId>,
+}
+
 /// Releases the slots and units of a cancelled or moved appointment, whose time was `time`. They must be locked. A slot that an overbooked visit
-/// shares passes to that visit, and stays taken. Returns these slots.
-pub fn release<P>(tx: &mut Tx<P>, appointment: AppointmentId, time: SlotRange, has_units: bool) -> Result<Vec<SlotId>> {
+/// shares passes to that visit, and stays taken.
+pub fn release<P>(tx: &mut Tx<P>, appointment: AppointmentId, time: SlotRange, has_units: bool) -> Result<Released> {
     let conn = &mut *tx.conn;
     if has_units {
         units::free(conn, appointment)?;
@@ -68,7 +78,22 @@ pub fn release<P>(tx: &mut Tx<P>, appointment: AppointmentId, time: SlotRange, h
     );
     per_backend!(conn, conn => update(slots::table, slots::appointment_id.eq(appointment), free).execute(conn))?;
     delete_unplanned(tx, &freed)?;
-    Ok(passed.into_values().flatten().collect())
+    let heirs = passed.keys().copied().collect();
+    Ok(Released { passed: passed.into_values().flatten().collect(), heirs })
+}
+
+/// Returns those of the visits that have all slots of their time. An unmarked visit has all of its own, too, so none overlaps them.
+pub fn having_all_slots(conn: &mut Conn, visits: &[AppointmentId]) -> Result<Vec<AppointmentId>> {
+    let of_another = slots::table
+        .filter(slots::practitioner_id.eq(appointments::practitioner_id))
+        .filter(slots::starts_at.ge(appointments::busy_from))
+        .filter(slots::starts_at.lt(appointments::busy_until))
+        .filter(slots::appointment_id.ne(appointments::id.nullable()));
+    Ok(appointments::table
+        .filter(appointments::id.eq_any(visits.to_vec()))
+        .filter(not(exists(of_another)))
+        .select(appointments::id)
+        .load(conn)?)
 }
 
 /// Deletes those of the released slots that the plan does not give. They must be locked.

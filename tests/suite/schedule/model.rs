@@ -44,6 +44,8 @@ pub(super) struct Model {
     pub blocked: BTreeSet<usize>,
     pub holds: [Option<Hold>; ACTORS + 1],
     pub visits: Vec<Visit>,
+    /// The visit that each slot names, of those that take it.
+    pub named: [Option<usize>; SLOTS],
     /// The number of chairs.
     pub chairs: usize,
     /// When the practitioner is away or the location closed: the first slot, the one after the last, and which of the two.
@@ -56,6 +58,33 @@ pub(super) const TAKEN: Expected = (409, "slot_taken");
 pub(super) const GONE: Expected = (404, "not_found");
 
 impl Model {
+    /// Gives a visit those slots of its time that name no other one.
+    pub fn take(&mut self, which: usize) {
+        for slot in (0..SLOTS).filter(|slot| self.visits[which].covers(*slot)) {
+            self.named[slot].get_or_insert(which);
+        }
+    }
+
+    /// Ends a visit, or begins its move. Its slots pass to the overbooked visits that share them. Returns these.
+    pub fn leave(&mut self, which: usize) -> BTreeSet<usize> {
+        let mut heirs = BTreeSet::new();
+        for slot in (0..SLOTS).filter(|slot| self.named[*slot] == Some(which)).collect::<Vec<_>>() {
+            let mut others = self.visits.iter().enumerate();
+            let heir = others.find(|(n, other)| *n != which && other.overbooked && other.covers(slot)).map(|(n, _)| n);
+            self.named[slot] = heir;
+            heirs.extend(heir);
+        }
+        heirs
+    }
+
+    /// Those that have their whole time now are not overbooked any more.
+    pub fn unmark(&mut self, heirs: BTreeSet<usize>) {
+        for heir in heirs {
+            let has_all = (0..SLOTS).all(|slot| !self.visits[heir].covers(slot) || self.named[slot] == Some(heir));
+            self.visits[heir].overbooked &= !has_all;
+        }
+    }
+
     /// Whether a visit fits, ignoring the caller's own hold and the visit that is to move.
     pub fn fits(&self, start: usize, kind: usize, own_hold: Option<usize>, own_visit: Option<usize>) -> bool {
         self.fits_slots(start, kind, own_hold, own_visit) && self.chair(start, kind, own_hold, own_visit).is_ok()

@@ -135,6 +135,7 @@ impl<'a> World<'a> {
                 if let Ok((overbooked, chair)) = outcome {
                     self.visits.push(body["id"].as_str().expect("an id").to_owned());
                     self.model.visits.push(Visit { start, kind, patient, live: true, overbooked, chair });
+                    self.model.take(self.visits.len() - 1);
                     self.use_up(hold);
                 }
             }
@@ -162,16 +163,21 @@ impl<'a> World<'a> {
                 let expected = outcome.map_or_else(|refusal| refusal, |_| (200, ""));
                 self.post(actor, path, body, expected).await;
                 if let Ok((overbooked, chair)) = outcome {
+                    let heirs = self.model.leave(which);
                     let visit = &mut self.model.visits[which];
                     (visit.start, visit.overbooked, visit.chair) = (start, overbooked, chair);
+                    self.model.take(which);
+                    self.model.unmark(heirs);
                     self.use_up(hold);
                 }
             }
             Step::Cancel { which } => {
                 let Some(which) = which.checked_rem(self.visits.len()) else { return };
+                let expected = if self.model.visits[which].live { (200, "") } else { (409, "status_conflict") };
+                let heirs = self.model.leave(which);
                 let visit = &mut self.model.visits[which];
-                let expected = if visit.live { (200, "") } else { (409, "status_conflict") };
-                visit.live = false;
+                (visit.live, visit.overbooked) = (false, false);
+                self.model.unmark(heirs);
                 let path = format!("/v1/appointments/{}/cancel", self.visits[which]);
                 self.post(0, path, json!({"reason": "a case"}), expected).await;
             }
@@ -245,6 +251,7 @@ impl<'a> World<'a> {
         }
         for visit in body["visits"].as_array().expect("the visits") {
             self.visits.push(visit["appointment"]["id"].as_str().expect("an id").to_owned());
+            self.model.take(self.visits.len() - 1);
         }
     }
 
@@ -277,6 +284,7 @@ impl<'a> World<'a> {
         if let Ok((overbooked, chair)) = outcome {
             self.visits.push(body["id"].as_str().expect("an id").to_owned());
             self.model.visits.push(Visit { start, kind, patient, live: true, overbooked, chair });
+            self.model.take(self.visits.len() - 1);
             self.use_up(Some(STRANGER));
         }
     }

@@ -87,6 +87,48 @@ both! {
         assert!(audited.iter().any(|event| event["operation"] == "pause_webhook"), "{audited:#?}");
     }
 
+    async fn a_corrected_url_is_tried_at_once_and_the_failures_of_the_one_before_do_not_count(app: App) {
+        let app = opened(app);
+        let (old, new) = (Receiver::new().await, Receiver::new().await);
+        let hook = Hook::new(&app, &old).await;
+        old.answer(|_| Answer::Status(500));
+        change(&app, "Ann").await;
+        hook.until("failed_attempts", json!(1)).await;
+        app.clock.advance(SignedDuration::from_hours(71));
+        hook.until("failed_attempts", json!(2)).await;
+        // The clock stands still from here on, so a pause would not end.
+        hook.set(json!({"url": new.url})).await.expect(200);
+        assert_eq!(numbers(&new.until_accepted(1).await), [1]);
+        let delivery = hook.until("delivered_through_seq", json!(1)).await;
+        assert!(delivery["failing_since"].is_null() && delivery["failed_attempts"] == 0, "{delivery}");
+        // Hours of failures at the new one are not days of failures.
+        new.answer(|_| Answer::Status(500));
+        change(&app, "Bob").await;
+        hook.until("failed_attempts", json!(1)).await;
+        app.clock.advance(SignedDuration::from_hours(4));
+        hook.until("failed_attempts", json!(2)).await;
+        assert_eq!(hook.read().await.body["status"], "active");
+        // A failure of the new one is forgotten with the next correction, also of a webhook that is paused.
+        hook.set(json!({"status": "paused"})).await.expect(200);
+        hook.set(json!({"url": old.url})).await.expect(200);
+        assert_eq!((hook.delivery().await["failed_attempts"].clone(), hook.read().await.body["status"].clone()), (json!(0), json!("paused")));
+    }
+
+    async fn an_attempt_at_the_url_before_does_not_fail_for_the_corrected_one(app: App) {
+        let app = opened(app);
+        let (old, new) = (Receiver::new().await, Receiver::new().await);
+        let hook = Hook::new(&app, &old).await;
+        old.answer(|_| Answer::Hang);
+        change(&app, "Ann").await;
+        old.until_seen(1).await;
+        hook.set(json!({"url": new.url})).await.expect(200);
+        // The attempt ends by the clock of the machine. That of the service stands still, so a pause would not end.
+        assert_eq!(new.until_accepted(1).await.len(), 1);
+        let delivery = hook.until("delivered_through_seq", json!(1)).await;
+        assert!(delivery["failing_since"].is_null() && delivery["failed_attempts"] == 0, "{delivery}");
+        assert_eq!(hook.attempts().await.last().expect("an attempt")["failure"], "timeout");
+    }
+
     async fn a_receiver_that_is_gone_is_paused_at_once(app: App) {
         let app = opened(app);
         let receiver = Receiver::new().await;
