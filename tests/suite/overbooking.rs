@@ -247,6 +247,26 @@ both! {
         assert_eq!(desk.get(&path(&second, "")).await.body["attention"]["reason"], "time_off");
     }
 
+    async fn a_mark_goes_also_while_another_request_changes_that_visit(app: App) {
+        let (clinic, desk) = (app.clinic().await, app.desk().await);
+        let (ann, bob, eve) = (app.patient("ann").await, app.patient("bob").await, app.patient("eve").await);
+        let slots = free_slots(&desk, &clinic.check).await;
+        let post = async |visit: &Value, step: &str| desk.post(&path(visit, step), json!({"reason": "ill"})).await.status;
+        for _ in 0..5 {
+            let first = book(&desk, &slots[4], &clinic.follow_up, &ann.patient_id).await.expect(201).body.clone();
+            let second = overbook(&desk, &slots[4], &clinic.follow_up, &bob.patient_id).await.expect(201).body.clone();
+            let confirm = path(&second, "/confirm");
+            let (cancelled, confirmed) = tokio::join!(post(&first, "/cancel"), bob.post_empty(&confirm));
+            assert_eq!((cancelled, confirmed.status), (200, 200), "{}", confirmed.text);
+            assert_eq!(desk.get(&path(&second, "")).await.expect(200).body["overbooked"], false);
+            // The visits end in parallel, so that each one waits for what the other one has locked.
+            let third = overbook(&desk, &slots[5], &clinic.follow_up, &eve.patient_id).await.expect(201).body.clone();
+            assert_eq!(tokio::join!(post(&second, "/cancel"), post(&third, "/cancel")), (200, 200));
+            let free = free_slots(&desk, &clinic.check).await;
+            assert_eq!([4, 5, 6].map(|n| has(&free, &slots[n])), [true; 3]);
+        }
+    }
+
     async fn parallel_overbookings_and_cancellations_neither_deadlock_nor_lose_time(app: App) {
         let (clinic, desk) = (app.clinic().await, app.desk().await);
         let mut patients = Vec::new();
