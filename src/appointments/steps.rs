@@ -142,7 +142,7 @@ pub fn advance(
     let late_cancelled = is_cancelled && is_late_cancellation(before.status, tx.now, cancel_until, is_off_plan);
     let overbooked = before.overbooked && !is_cancelled;
     let appointment =
-        store::update(tx, change, Appointment { status, sequence, late_cancelled, overbooked, ..before })?;
+        store::update(tx, change, Appointment { status, sequence, overbooked, late_cancelled, ..before })?;
     overbooking::unmark(tx, &released)?;
     let after = AppointmentDetails { appointment, ..found };
     flag_ownership::follow(tx.conn, tx.env, &was, &is)?;

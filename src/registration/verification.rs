@@ -138,10 +138,13 @@ async fn follow(context: &Context<Anonymous>, link: Link) -> Result<Option<Verif
     Ok((!is_all_done).then_some(VerifiedEmail { password_token, email, appointment, not_booked }))
 }
 
+/// A token to set an account's first password with, and the account's address.
+type FirstPassword = (String, String);
+
 impl Link {
     /// Uses up the link. Returns a token to set the account's password with and the account's address, if the account has no password,
     /// and the booked visit.
-    fn follow(&self, tx: &mut Tx<Anonymous>) -> Result<(Option<(String, String)>, Option<AppointmentView>)> {
+    fn follow(&self, tx: &mut Tx<Anonymous>) -> Result<(Option<FirstPassword>, Option<AppointmentView>)> {
         // The lock comes first, so that only one of several links of the address is followed.
         store::lock(tx.conn, self.user)?;
         let user = one_time::consume(tx.conn, &self.token, &[Purpose::VerifyEmail], tx.now)?.user;

@@ -204,7 +204,9 @@ pub fn visit_undone(tx: &mut Tx<impl Principal>, patient: PatientId, visit: Appo
     let all = store::of_patient(tx.conn, patient)?;
     let is_own = |one: &FollowUp| one.appointment_id == Some(visit);
     match all.iter().find(|one| store::OPEN.contains(&one.status)) {
-        Some(open) if is_own(open) => drop(close(tx, open.clone(), FollowUpStatus::Cancelled)?),
+        Some(open) if is_own(open) => {
+            close(tx, open.clone(), FollowUpStatus::Cancelled)?;
+        }
         Some(_) => return Ok(()),
         None => {}
     }

@@ -54,14 +54,16 @@ fn keep_exceptions(tx: &mut Tx, location: LocationId, clock: &ClockChange) -> Re
     Ok(())
 }
 
+/// A start and an end.
+type Range = (Timestamp, Timestamp);
+
 /// Closures of whole days are stored as days.
 fn keep_closures(tx: &mut Tx, location: LocationId, clock: &ClockChange) -> Result<()> {
     use location_closures::dsl;
-    let mut moves: Vec<(ClosureId, (Timestamp, Timestamp), (Timestamp, Timestamp))> =
-        closure::ending_after(tx.conn, &[location], tx.now.minus(OVER))?
-            .into_iter()
-            .filter_map(|row| row.starts_at.zip(row.ends_at).map(|was| (row.id, was, clock.follow_range(was))))
-            .collect();
+    let mut moves: Vec<(ClosureId, Range, Range)> = closure::ending_after(tx.conn, &[location], tx.now.minus(OVER))?
+        .into_iter()
+        .filter_map(|row| row.starts_at.zip(row.ends_at).map(|was| (row.id, was, clock.follow_range(was))))
+        .collect();
     // No two closures have the same time, so the foremost in the direction of its move goes first.
     moves.sort_unstable_by_key(|(id, was, _)| (*was, id.0));
     let (later, earlier): (Vec<_>, Vec<_>) = moves.into_iter().partition(|(_, was, is)| is > was);

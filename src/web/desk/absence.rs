@@ -23,11 +23,11 @@ fn wrong(name: &str, code: FieldCode, detail: &str) -> Vec<FieldError> {
 }
 
 /// The places at which time off of a practitioner has effect: its location, or all places of the practitioner.
-fn places<'a>(
-    clinic: &'a Clinic,
+fn places(
+    clinic: &Clinic,
     practitioner: PractitionerId,
     location: Option<LocationId>,
-) -> impl Iterator<Item = &'a LocationView> {
+) -> impl Iterator<Item = &LocationView> {
     let of = clinic.practitioners.iter().find(|one| one.id == practitioner).map(|one| one.location_ids.as_slice());
     clinic.locations.iter().filter(move |place| match location {
         Some(location) => place.id == location,
