@@ -3,6 +3,9 @@
 //! The visit is marked until it has its whole time. The rule that a practitioner has one visit at a time compares unmarked visits only. Nothing else is relaxed: the
 //! patient must be free, and the time must be within the practitioner's hours, neither blocked nor held.
 
+use std::collections::HashSet;
+
+use diesel::prelude::*;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -10,6 +13,8 @@ use super::store;
 use super::view::AppointmentView;
 use crate::audit;
 use crate::context::{Context, Principal, Tx};
+use crate::db::Conn;
+use crate::db::schema::appointments;
 use crate::error::{Check, FieldCode, Result};
 use crate::http::response::Versioned;
 use crate::ids::AppointmentId;
@@ -35,6 +40,12 @@ impl Overbooking {
         let reason = check.field("/overbook/reason", text::lines(&self.reason, text::MAX_REASON))?;
         Some(Self { reason })
     }
+}
+
+/// Returns those of the appointments that are marked as overbooked.
+pub(super) fn marked(conn: &mut Conn, ids: Vec<AppointmentId>) -> Result<HashSet<AppointmentId>> {
+    let marked = appointments::table.filter(appointments::id.eq_any(ids)).filter(appointments::overbooked);
+    Ok(marked.select(appointments::id).load(conn)?.into_iter().collect())
 }
 
 /// Records an audit event of its own for an appointment that shares the time of others.

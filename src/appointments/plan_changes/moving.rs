@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::affected::MAX_VISITS;
 use crate::actor::Action;
+use crate::appointments::overbooking;
 use crate::appointments::rescheduling::{RescheduleAppointmentRequest, move_to};
 use crate::clock::Timestamp;
 use crate::context::{Context, Once};
@@ -128,11 +129,17 @@ pub async fn reschedule(context: &Context, once: Once, moves: Vec<AppointmentMov
     context.require(Action::AppointmentProgress)?;
     let once = once.required()?;
     checked(&moves)?;
+    let ids: Vec<AppointmentId> = moves.iter().map(|one| one.appointment_id).collect();
+    let overbooked = context.read(move |tx| overbooking::marked(tx.conn, ids)).await?;
+    // An overbooked visit goes before the one whose time it shares. That one would pass its slots on, and change the version of the other.
+    let mut order: Vec<usize> = (0..moves.len()).collect();
+    order.sort_by_key(|at| moves.get(*at).is_none_or(|one| !overbooked.contains(&one.appointment_id)));
     let mut done: Vec<Option<Result<MovedAppointment>>> = moves.iter().map(|_| None).collect();
     let (mut is_new, mut is_repeat) = (false, false);
     loop {
         let mut progress = false;
-        for (one, result) in moves.iter().zip(&mut done) {
+        for at in &order {
+            let (Some(one), Some(result)) = (moves.get(*at), done.get_mut(*at)) else { continue };
             if matches!(result, Some(Ok(_))) {
                 continue;
             }
