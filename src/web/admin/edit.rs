@@ -11,8 +11,12 @@ use super::Member;
 use super::fields::{Draft, Form, Values};
 use super::words;
 use crate::error::{Error, ProblemCode, Result};
+use crate::ids::AppointmentId;
+use crate::scheduling::hours::affected::AffectedAppointments;
 
 const NAME: &str = "admin-edit";
+/// The most visits that a page links after a change.
+const MOST_LINKED: usize = 20;
 
 /// The page of the steps of the first set-up.
 pub(super) const SETUP: &str = "admin/setup";
@@ -110,16 +114,30 @@ pub(super) fn done(member: &Member, page: &str, affected: usize) -> HttpResponse
     member.go_to(&format!("{page}?{}", query.finish()))
 }
 
+/// Like [`done`], for visits that keep a unit of a resource which is gone. Nothing marks them, so the page links them, the first ones of many.
+pub(super) fn done_without_unit(member: &Member, page: &str, affected: &AffectedAppointments) -> HttpResponse {
+    let mut query = Serializer::new(String::new());
+    query.append_pair("did", "saved");
+    if affected.affected_total > 0 {
+        query.append_pair("affected", &affected.affected_total.to_string());
+        let visits = affected.affected_appointments.iter().take(MOST_LINKED);
+        query.extend_pairs(visits.map(|visit| ("visit", visit.id.to_string())));
+    }
+    member.go_to(&format!("{page}?{}", query.finish()))
+}
+
 /// Leads on after a form that changed nothing, because it was sent twice.
 pub(super) fn repeated(member: &Member, page: &str) -> HttpResponse {
     member.context.audit.note_unchanged();
     done(member, page, 0)
 }
 
-/// What a page says after a change that led to it: `did`, and `affected` if it affected booked visits.
+/// What a page says after a change that led to it: `did`, and `affected` if it affected booked visits; of [`done_without_unit`] also these.
 pub(super) fn outcome(sent: &Sent) -> Value {
     let affected: Option<u32> = sent.first("affected").parse().ok();
-    context! { did => !sent.first("did").is_empty(), affected => affected }
+    let visits = sent.all("visit").take(MOST_LINKED).filter_map(|id| id.parse::<AppointmentId>().ok());
+    let without_unit: Vec<String> = visits.map(|id| id.to_string()).collect();
+    context! { did => !sent.first("did").is_empty(), affected => affected, without_unit => without_unit }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 use super::super::desk::Clinic;
 use super::super::form_post::Sent;
 use super::super::language::both;
-use super::edit::{done, repeated};
+use super::edit::{done, done_without_unit, repeated};
 use super::list::{List, Row};
 use super::words;
 use super::{Member, MemberForm};
@@ -174,7 +174,7 @@ pub(super) async fn save(form: MemberForm, PathId(id): PathId<ResourceId>) -> Re
     };
     let page = |version: i32| Page { member, clinic: &clinic, id: Some(id), version: Some(version) };
     match changed {
-        Ok(changed) => Ok(done(member, LIST, changed.object.affected.affected_total)),
+        Ok(changed) => Ok(done_without_unit(member, LIST, &changed.object.affected)),
         Err(Error::Invalid(errors)) => {
             page(drawn).answer(StatusCode::UNPROCESSABLE_ENTITY, &typed, &errors, None).await
         }
