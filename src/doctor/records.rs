@@ -8,8 +8,9 @@ use crate::db::{Conn, per_backend};
 use crate::error::Result;
 
 /// The references between tables with a patient: the table, its column, and the table that the column names.
-pub const REFERENCES: [(&str, &str, &str); 10] = [
+pub const REFERENCES: [(&str, &str, &str); 11] = [
     ("follow_ups", "appointment_id", "appointments"),
+    ("follow_ups", "cancelled_by_visit", "appointments"),
     ("follow_ups", "intake_id", "intakes"),
     ("intake_flags", "appointment_id", "appointments"),
     ("intake_flags", "intake_id", "intakes"),

@@ -4,7 +4,6 @@ use diesel::prelude::*;
 use jiff::civil;
 use jiff::tz::TimeZone;
 
-use super::matching::PAUSE_AFTER;
 use super::wishes::{Wishes, check_days};
 use crate::appointment_status::AppointmentStatus;
 use crate::appointments::queries;
@@ -18,6 +17,9 @@ use crate::error::{Check, Error, FieldCode, Result};
 use crate::ids::{AppointmentId, PatientId, UserId, VisitTypeId, WaitlistEntryId};
 use crate::patients::store as records;
 use crate::scheduling::slots::offering::Offering;
+
+/// After how many lapses in a row an entry pauses. The indexes of the entries that wait have the same number.
+pub(super) const PAUSE_AFTER: u32 = 3;
 
 text_enum! {
     /// The status of an entry of the waitlist.

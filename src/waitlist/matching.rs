@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use jiff::{SignedDuration, ToSpan};
 
-use super::entry::{self, Entry};
+use super::entry::{self, Entry, PAUSE_AFTER};
 use super::fairness::{self, Candidate, Declined};
 use super::making::{replaced, require_changeable, require_movable};
 use super::offer::OfferStatus;
@@ -29,8 +29,6 @@ use crate::scheduling::setup::visit_type;
 use crate::scheduling::slots::free::{SlotQuery, SlotView, free};
 use crate::scheduling::slots::offering::Offering;
 
-/// After how many lapses in a row an entry pauses. The indexes of the entries that wait have the same number.
-pub(super) const PAUSE_AFTER: u32 = 3;
 /// The length of a [`FreeDay`].
 pub(super) const DAY: SignedDuration = SignedDuration::from_hours(24);
 /// How many entries of the queue are read at once.

@@ -324,7 +324,7 @@ both! {
             let path = format!("/v1/patients/{}/follow-ups", patient.patient_id);
             let chosen = desk.post(&path, json!({"reason": "treatment_change", "due_on": "2026-03-16"})).await.expect(201).body.clone();
             seen(&app, &clinic, &patient.patient_id, nth).await;
-            assert_eq!(follow_ups(patient, &patient.patient_id).await, [chosen.clone()]);
+            assert_eq!(follow_ups(patient, &patient.patient_id).await, std::slice::from_ref(&chosen));
             // An undo of that completion has nothing to bring back.
             let visits = desk.get(&format!("/v1/appointments?patient_id={}", patient.patient_id)).await.items();
             let visit = visits[0]["id"].as_str().expect("an id");

@@ -3,6 +3,7 @@
 //! the words of the API, in English.
 
 pub(super) mod absence;
+mod attention;
 mod booking;
 mod calls;
 mod clinic;

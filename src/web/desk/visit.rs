@@ -2,15 +2,14 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
-use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use minijinja::{Value, context};
 use rls::form_dsl::Bilingual;
-use text::Language;
 
 use super::super::form_post::Sent;
 use super::super::language::both;
 use super::Member;
+use super::attention::attention;
 use super::clinic::Clinic;
 use super::day::shown_patient;
 use crate::appointment_status::AppointmentStatus;
@@ -22,7 +21,6 @@ use crate::error::Result;
 use crate::http::PathId;
 use crate::ids::AppointmentId;
 use crate::messages::times::Moment;
-use crate::scheduling::hours::plan::AttentionReason;
 
 /// Shows the visit, after a form of the desk with what it did.
 pub(super) async fn show(
@@ -77,17 +75,6 @@ pub(super) fn facts(member: &Member, visit: &AppointmentView, clinic: &Clinic) -
         resources => visit.resources.iter().map(|one| one.name.clone()).collect::<Vec<_>>(),
         patient => visit.patient.as_ref().map(|patient| shown_patient(member, patient, &clinic.locations)),
         ..attention(visit, member.language)
-    }
-}
-
-/// Why staff must call the patient, and the local time that the patient was told if the visit does not show it any more.
-pub(super) fn attention(visit: &AppointmentView, language: Language) -> Value {
-    let reason = visit.attention.as_ref().map(|attention| attention.reason);
-    let is_moved = reason == Some(AttentionReason::ZoneChanged);
-    let told = visit.promised.as_ref().filter(|_| is_moved).and_then(|told| told.local.parse::<DateTime>().ok());
-    context! {
-        attention => reason.map(AttentionReason::as_str),
-        told => told.map(|at| format!("{}, {}", Moment::of_day(at.date(), language).day(), Moment::of_clock(at, language).time())),
     }
 }
 

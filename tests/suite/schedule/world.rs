@@ -171,16 +171,7 @@ impl<'a> World<'a> {
                     self.use_up(hold);
                 }
             }
-            Step::Cancel { which } => {
-                let Some(which) = which.checked_rem(self.visits.len()) else { return };
-                let expected = if self.model.visits[which].live { (200, "") } else { (409, "status_conflict") };
-                let heirs = self.model.leave(which);
-                let visit = &mut self.model.visits[which];
-                (visit.live, visit.overbooked) = (false, false);
-                self.model.unmark(heirs);
-                let path = format!("/v1/appointments/{}/cancel", self.visits[which]);
-                self.post(0, path, json!({"reason": "a case"}), expected).await;
-            }
+            Step::Cancel { which } => self.cancel(which).await,
             Step::Hold { actor, start, kind } => {
                 let fits = self.model.fits(start, kind, Some(actor), None);
                 let path = format!("/v1/slots/{}/hold", self.slots[start]);
@@ -227,6 +218,18 @@ impl<'a> World<'a> {
             Step::Away { from, slots, closed } => self.leave(from, (from + slots).min(SLOTS), closed).await,
             Step::Back { which } => self.come_back(which).await,
         }
+    }
+
+    /// Cancels a visit, if there is one. Its time passes to a visit that shares it.
+    async fn cancel(&mut self, which: usize) {
+        let Some(which) = which.checked_rem(self.visits.len()) else { return };
+        let expected = if self.model.visits[which].live { (200, "") } else { (409, "status_conflict") };
+        let heirs = self.model.leave(which);
+        let visit = &mut self.model.visits[which];
+        (visit.live, visit.overbooked) = (false, false);
+        self.model.unmark(heirs);
+        let path = format!("/v1/appointments/{}/cancel", self.visits[which]);
+        self.post(0, path, json!({"reason": "a case"}), expected).await;
     }
 
     /// Books visits together, all or none of them.
