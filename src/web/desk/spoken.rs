@@ -43,7 +43,8 @@ pub(super) fn name(tag: &str, language: Language) -> String {
     match COMMON.into_iter().find(|(code, ..)| code.eq_ignore_ascii_case(primary)) {
         Some((code, en, es)) if code == tag => in_language(en, es, language).to_owned(),
         Some((_, en, es)) => format!("{} ({tag})", in_language(en, es, language)),
-        None => tag.to_owned(),
+        // Patients choose from another list, which tells Cantonese from Mandarin.
+        None => text::language_name(tag, language).unwrap_or(tag).to_owned(),
     }
 }
 
@@ -68,9 +69,13 @@ mod tests {
 
     #[test]
     fn a_language_is_shown_by_its_name_and_an_unknown_one_by_its_tag() {
-        for (tag, shown) in
-            [("pt", "Portuguese"), ("pt-BR", "Portuguese (pt-BR)"), ("hmn", "hmn"), ("kea", "Cape Verdean Creole")]
-        {
+        for (tag, shown) in [
+            ("pt", "Portuguese"),
+            ("pt-BR", "Portuguese (pt-BR)"),
+            ("hmn", "hmn"),
+            ("cmn", "Mandarin"),
+            ("yue", "Cantonese"),
+        ] {
             assert_eq!(name(tag, Language::English), shown);
         }
         assert_eq!(name("fr", Language::Spanish), "francés");
