@@ -47,7 +47,7 @@ if (saved) {
     const body = new URLSearchParams(new FormData(form));
     body.set("autosave", "1");
     body.delete("go");
-    running = (async () => {
+    const own = (async () => {
       try {
         const reply = await fetch(form.action, { method: "POST", body, keepalive: true });
         if (reply.status === 200 && reply.headers.get("content-type")?.startsWith("application/json")) {
@@ -62,7 +62,10 @@ if (saved) {
         say("failed");
       }
     })();
-    await running;
+    running = own;
+    await own;
+    // A save that is over must not hold the form up: a form that is sent again within its own event is not sent.
+    if (running === own) running = undefined;
   };
   const later = (milliseconds) => {
     isChanged = true;

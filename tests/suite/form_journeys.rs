@@ -185,5 +185,8 @@ fn a_patient_resumes_the_history_on_another_device() {
         phone.fill("If the patient is a child: how does the child describe it?", "ants").await;
         phone.see("Saved").await;
         assert_eq!(answers(&ann, &ann.patient_id).await["symptoms"]["childs_own_words"], "ants");
+        // One press goes on, also after a save.
+        phone.press("Save and continue").await;
+        phone.see("These are still open").await;
     });
 }

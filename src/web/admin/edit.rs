@@ -78,6 +78,17 @@ impl Edit<'_> {
         done(self.member, if self.is_setup { SETUP } else { &self.back }, affected)
     }
 
+    /// Like [`Edit::done`], after another time zone. Which visits show another local time is known only a moment later.
+    pub fn done_with_zone(&self, affected: usize) -> HttpResponse {
+        let page = if self.is_setup { SETUP } else { &self.back };
+        let mut query = Serializer::new(String::new());
+        query.append_pair("did", "saved").append_pair("zone", "changed");
+        if affected > 0 {
+            query.append_pair("affected", &affected.to_string());
+        }
+        self.member.go_to(&format!("{page}?{}", query.finish()))
+    }
+
     /// Shows a refused form again.
     ///
     /// # Errors
@@ -137,7 +148,8 @@ pub(super) fn outcome(sent: &Sent) -> Value {
     let affected: Option<u32> = sent.first("affected").parse().ok();
     let visits = sent.all("visit").take(MOST_LINKED).filter_map(|id| id.parse::<AppointmentId>().ok());
     let without_unit: Vec<String> = visits.map(|id| id.to_string()).collect();
-    context! { did => !sent.first("did").is_empty(), affected => affected, without_unit => without_unit }
+    let has_other_zone = !sent.first("zone").is_empty();
+    context! { did => !sent.first("did").is_empty(), affected => affected, without_unit => without_unit, has_other_zone => has_other_zone }
 }
 
 #[cfg(test)]

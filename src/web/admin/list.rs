@@ -63,7 +63,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         (NAME, values)
     };
     vec![
-        page(vec![row(false), row(true)], "did=saved&affected=3"),
+        page(vec![row(false), row(true)], "did=saved&zone=changed&affected=3"),
         page(vec![], "did=saved&affected=1&visit=0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55"),
         page(vec![], ""),
         page(vec![], "did=saved"),

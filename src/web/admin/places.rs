@@ -149,11 +149,14 @@ pub(super) async fn save(form: MemberForm, PathId(id): PathId<LocationId>) -> Re
     let edit = edit(member, Some(id), is_setup(&form.sent));
     let draft = edit.form.read(&form.sent);
     let if_match = IfMatch::version(draft.version.unwrap_or_default());
-    let changed = match input::read_built(&edit.form.patch(&draft), &*member.operation("update_location")?) {
+    let patch = edit.form.patch(&draft);
+    let has_other_zone = patch.get("time_zone").is_some();
+    let changed = match input::read_built(&patch, &*member.operation("update_location")?) {
         Ok(body) => locations::update(&member.context, id, if_match, body.value).await,
         Err(error) => Err(error),
     };
     match changed {
+        Ok(changed) if has_other_zone => Ok(edit.done_with_zone(changed.object.affected.affected_total)),
         Ok(changed) => Ok(edit.done(changed.object.affected.affected_total)),
         Err(Error::Stale) => {
             let now = locations::read(&member.public(), id).await?;

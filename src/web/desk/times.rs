@@ -30,7 +30,11 @@ pub(super) async fn of_visit(
     let asked = Sent::read(request.query_string().as_bytes());
     let found = listing::read(&member.context, id).await?;
     let clinic = Clinic::of_visits(&member, [&found.object]).await?;
-    let search = Search { visit_type: found.object.visit_type_id.to_string(), ..Search::of(&asked) };
+    let mut search = Search { visit_type: found.object.visit_type_id.to_string(), ..Search::of(&asked) };
+    // The place of the visit, unless the desk has chosen another one, or anywhere.
+    if asked.fields().all(|(known, _)| known != "location_id") {
+        search.location = found.object.location_id.to_string();
+    }
     let values = context! {
         moving => context! { version => found.version, ..visit::facts(&member, &found.object, &clinic) },
         patient => Value::from(()),
@@ -85,10 +89,7 @@ fn query(search: &Search, date: &str) -> String {
 
 /// The page of times from which a form was sent.
 pub(super) fn page(sent: &Sent, path: &str) -> String {
-    let (search, date) = (Search::of(sent), sent.first("date"));
-    // The form of a move has no kind of visit, and its page begins with all places.
-    let query = if search.visit_type.is_empty() { search.query(&[("date", date)]) } else { query(&search, date) };
-    format!("{path}?{query}")
+    format!("{path}?{}", query(&Search::of(sent), sent.first("date")))
 }
 
 /// The values of the page: what the desk can look for, and the times that it finds.
