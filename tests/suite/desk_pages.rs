@@ -146,7 +146,7 @@ both! {
         let move_it = format!("/desk/visits/{visit}/reschedule");
         let taken = visitor.submit(page.expect(200), &move_it, &[("slot_id", &slots[1])]).await;
         assert!(taken.expect(409).text.contains("This was not done"), "{}", taken.text);
-        let way_back = format!("href=\"../../../desk/visits/{visit}/times?date=2026-03-03\"");
+        let way_back = format!("href=\"../../../desk/visits/{visit}/times?location_id={}&date=2026-03-03\"", clinic.location_id);
         assert!(plain(&taken.text).contains(&way_back), "{way_back} in {}", taken.text);
         visitor.submit(&page, &move_it, &[("slot_id", &slots[2]), ("form_key", "second")]).await.expect(303);
         let moved = desk.get(&format!("/v1/appointments/{visit}")).await.body.clone();
