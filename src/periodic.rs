@@ -28,11 +28,31 @@ pub async fn stopped(stopping: &mut Receiver<bool>) {
     let _ = stopping.wait_for(|stop| *stop).await;
 }
 
+/// Runs `work` at the start, and again after each pause that it returns, until told to stop. A run in progress finishes
+/// first.
+pub fn start(stopping: Receiver<bool>, work: impl AsyncFnMut() -> Duration + 'static) {
+    start_woken(stopping, std::future::pending, work);
+}
+
 /// Like [`start`], but also runs `work` a short while (`settle`) after `written` has changed, so that many changes cause one run.
 pub fn start_after_writes(
-    mut stopping: Receiver<bool>,
+    stopping: Receiver<bool>,
     mut written: Receiver<()>,
     settle: Duration,
+    work: impl AsyncFnMut() -> Duration + 'static,
+) {
+    let woken = async move || {
+        // An error means that the sender is gone.
+        let _ = written.changed().await;
+        tokio::time::sleep(settle).await;
+    };
+    start_woken(stopping, woken, work);
+}
+
+/// Like [`start`], but also runs `work` when `woken` completes.
+pub fn start_woken(
+    mut stopping: Receiver<bool>,
+    mut woken: impl AsyncFnMut() + 'static,
     mut work: impl AsyncFnMut() -> Duration + 'static,
 ) {
     actix_web::rt::spawn(async move {
@@ -40,29 +60,8 @@ pub fn start_after_writes(
             let pause = work().await;
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = settled(&mut written, settle) => {}
-                _ = stopping.changed() => return,
-            }
-        }
-    });
-}
-
-/// Completes a short while after the next change.
-async fn settled(written: &mut Receiver<()>, settle: Duration) {
-    // An error means that the sender is gone.
-    let _ = written.changed().await;
-    tokio::time::sleep(settle).await;
-}
-
-/// Runs `work` at the start, and again after each pause that it returns, until told to stop. A run in progress finishes
-/// first.
-pub fn start(mut stopping: Receiver<bool>, mut work: impl AsyncFnMut() -> Duration + 'static) {
-    actix_web::rt::spawn(async move {
-        loop {
-            let pause = work().await;
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                _ = stopping.changed() => return,
+                () = woken() => {}
+                () = stopped(&mut stopping) => return,
             }
         }
     });

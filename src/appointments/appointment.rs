@@ -64,7 +64,7 @@ pub struct Appointment {
     pub busy_from: Timestamp,
     /// The end of the practitioner's working time: the visit's end, after it the buffer of the visit type at the booking.
     pub busy_until: Timestamp,
-    /// Whether staff placed it into time that another visit takes, and it has not its whole time since.
+    /// Whether staff placed it into the time of another visit, and it still shares that time.
     pub overbooked: bool,
     /// The units of resources that it takes.
     pub resources: UsedResources,

@@ -1,7 +1,7 @@
 //! Overbooking: staff place a visit into time that other visits of the practitioner take, with a reason.
 //!
-//! The visit is marked until it has its whole time. The rule that a practitioner has one visit at a time compares unmarked visits only. Nothing else is relaxed: the
-//! patient must be free, and the time must be within the practitioner's hours, neither blocked nor held.
+//! The visit is marked until it has its whole time. The rule that a practitioner has one visit at a time compares unmarked visits only.
+//! Nothing else is relaxed: the patient must be free, and the time must be within the practitioner's hours, neither blocked nor held.
 
 use std::collections::HashSet;
 

@@ -193,9 +193,9 @@ pub fn move_locked<P: Principal>(
 ///
 /// Moves it to another time, practitioner or location in one step. The old slots are free for others at once. The calendar entry
 /// keeps its UID and gets the next `sequence`. The patient gets a mail. Patients may move an appointment until its
-/// `changeable_until`, to a time that they could book. It then has the notice of its visit type. A visit of a series must keep the days to the visits before and
-/// after it. Staff can ignore them; `warnings` then names the gaps that the series does not keep.
-/// With `overbook` staff also move it into the time of other visits, as `POST /v1/appointments` does.
+/// `changeable_until`, to a time that they could book. It then has the notice of its visit type. A visit of a series must keep the days to
+/// the visits before and after it. Staff can ignore them; `warnings` then names the gaps that the series does not keep. With `overbook`
+/// staff also move it into the time of other visits, as `POST /v1/appointments` does.
 #[utoipa::path(
     tag = "appointments",
     operation_id = "reschedule_appointment",

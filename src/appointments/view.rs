@@ -108,8 +108,9 @@ pub struct AppointmentView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub busy_until: Option<Timestamp>,
-    /// Whether it shares the time of another visit, into which staff placed it; the reason is in the history. False again when it has its
-    /// whole time for itself, because it was moved, or the other visit was cancelled or moved. Staff only.
+    /// Whether it shares the time of another visit, into which staff placed it; the reason is in the history. False again when it was moved
+    /// to a free time, or the other visit was cancelled or moved. Of visits that still share a time, all but the one booked first keep it.
+    /// Staff only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub overbooked: Option<bool>,

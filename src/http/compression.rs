@@ -1,6 +1,6 @@
-//! Compression of what everyone may read: style, scripts, pages that are the same for everyone, the document and public reads. Pages with the secret of a
-//! hold beside typed text, and everything of a caller, are not compressed: the length of a compressed page
-//! can reveal a secret that stands beside text of an attacker (BREACH).
+//! Compression of what everyone may read: style, scripts, pages that are the same for everyone, the document and public reads. Pages with
+//! the secret of a hold beside typed text, and everything of a caller, are not compressed: the length of a compressed page can reveal a
+//! secret that stands beside text of an attacker (BREACH).
 
 use std::io::Write;
 

@@ -189,11 +189,11 @@ fn repoint(conn: &mut Conn, from: PatientId, to: PatientId, now: Timestamp) -> R
 /// For the front desk and administrators. The other record is merged into this one: its appointments, intakes, flags, laboratory results,
 /// follow-ups, consents, messages, entries of the waitlist and identifiers become those of this record. The other record stays readable, and
 /// its `replaced_by` names this one. `If-Match` and `duplicate_version` are the versions of the preview. Accounts of the other record get
-/// access to this one only if `access_to_move` lists them. It waits for a second member of the staff, and all who could object get a message. The
-/// access of accounts that are not listed ends, and they are notified. So is the address of the other record, which gets no more messages. An account of this record that does not act for the other one, or in
-/// another relation, would read data that it has no access to: `merge_conflicts` then has `other_accounts`. Merge the other way round, or
-/// give it access to the other record first. Each object that follows gets a new version.
-/// `POST /v1/patient-merges/{id}/undo` undoes the merge, until one of the records is used.
+/// access to this one only if `access_to_move` lists them. It waits for a second member of the staff, and all who could object get a
+/// message. The access of accounts that are not listed ends, and they are notified. So is the address of the other record, which gets no
+/// more messages. An account of this record that does not act for the other one, or in another relation, would read data that it has no
+/// access to: `merge_conflicts` then has `other_accounts`. Merge the other way round, or give it access to the other record first. Each
+/// object that follows gets a new version. `POST /v1/patient-merges/{id}/undo` undoes the merge, until one of the records is used.
 #[utoipa::path(
     tag = "patients",
     operation_id = "create_patient_merge",

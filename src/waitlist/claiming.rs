@@ -55,8 +55,8 @@ fn lock<P: Principal>(
     Ok(Locked { offer, entry, visit })
 }
 
-/// Books the time of an offer, or moves the later visit there, unless the offer is claimed already. Staff claim it on the telephone, so they need
-/// not call the patient about the visit.
+/// Books the time of an offer, or moves the later visit there, unless the offer is claimed already. Staff claim it on the telephone, so
+/// they need not call the patient about the visit.
 fn claim_locked<P: Principal>(
     tx: &mut Tx<P>,
     Locked { offer, entry, visit }: Locked,

@@ -49,8 +49,8 @@ pub(super) fn offered<P>(
     Ok(())
 }
 
-/// Mails everyone to whom the mail of the offer went, and who still has that address, that the clinic took it back, or that it lapsed and was the
-/// last one for now; and what becomes of the wait.
+/// Mails everyone to whom the mail of the offer went, and who still has that address, that the clinic took it back, or that it lapsed and
+/// was the last one for now; and what becomes of the wait.
 pub(super) fn withdrawn<P>(tx: &mut Tx<P>, ended: &Offer) -> Result<()> {
     let links = link_tokens::of_offer(tx.conn, ended.id)?;
     if links.is_empty() {

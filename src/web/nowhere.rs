@@ -13,7 +13,7 @@ use crate::http::fallback::{fallback, is_of_member};
 /// Answers a request without a route.
 pub async fn nowhere(env: web::Data<Env>, request: HttpRequest) -> HttpResponse {
     let path = request.path();
-    // These have a way of their own to say what is wrong.
+    // The pages behind the sign-in, the booking pages and the API have error responses of their own.
     let is_of_area = is_of_member(path) || path.starts_with("/book/") || path.starts_with("/v1/");
     if is_of_area || request.method() != Method::GET || !is_browser(&request) {
         return fallback().await;

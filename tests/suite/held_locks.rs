@@ -63,8 +63,8 @@ async fn beside_both<T>(app: &App, statements: &[String], (requests, count): (im
     join(requests, commit).await.0
 }
 
-/// Runs a change that waits for the lock of a record, and what ends its permission as soon as it waits. Fails unless both wait at once: an end that
-/// does not wait for the change would be done. The responses may come in either order.
+/// Runs a change that waits for the lock of a record, and what ends its permission as soon as it waits. Fails unless both wait at once: an
+/// end that does not wait for the change would be done. The responses may come in either order.
 async fn end_beside(
     app: &App,
     patient: &str,

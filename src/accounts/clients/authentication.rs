@@ -68,24 +68,25 @@ pub async fn authenticate(
 ) -> Result<Authenticated, Denied> {
     let throttle = Throttle::for_client(&context.env, origin);
     let TokenRequest { client, proof, scope } = request;
-    let broken_rule = match &proof {
-        Proof::Assertion(text) => assertion::broken_rule(text, &discovery::audiences(&context.env), context.env.now()),
-        Proof::Secret(_) => None,
-    };
     // A text that is no id takes the same way as an id that no client has.
     let client = client.unwrap_or(UserId(uuid::Uuid::nil()));
-    let (proven, verdict) = {
+    let (proof, proven, verdict) = {
         let throttle = throttle.clone();
-        let work = move |tx: &mut Tx<Anonymous>| Ok((prove(tx, client, &proof)?, throttle.peek(tx.conn, tx.now)?));
+        let work = move |tx: &mut Tx<Anonymous>| {
+            let proven = prove(tx, client, &proof)?;
+            Ok((proof, proven, throttle.peek(tx.conn, tx.now)?))
+        };
         context.read(work).await?
     };
     if let (None, Verdict::Wait(wait)) = (&proven, verdict) {
         return Err(Error::from(wait).into());
     }
     let decided = context.attempt(move |tx| decide(tx, &throttle, client, proven.as_ref(), scope.as_deref()));
-    let denied = |error| match Denied::from(error) {
-        Denied::InvalidClient(_) => Denied::InvalidClient(broken_rule),
-        other => other,
+    let denied = |error| match (Denied::from(error), &proof) {
+        (Denied::InvalidClient(_), Proof::Assertion(text)) => {
+            Denied::InvalidClient(assertion::broken_rule(text, &discovery::audiences(&context.env), context.env.now()))
+        }
+        (other, _) => other,
     };
     Ok(Authenticated { client, scopes: decided.await.map_err(denied)? })
 }

@@ -61,8 +61,8 @@ pub struct AppointmentToMove {
     pub version: i32,
     /// Free times for the same kind of visit at the location, at most three, with any practitioner, the best one first: those from the present
     /// start on, the soonest first; earlier ones only after all free times of the next seven days. They are on different days, as far as other
-    /// days have a free time. The first ones of all visits do not overlap, and never want the same last unit of a resource, so that all can be moved
-    /// to them.
+    /// days have a free time. The first ones of all visits do not overlap, and never want the same last unit of a resource, so that all can
+    /// be moved to them.
     #[schema(max_items = 3)]
     pub proposals: Vec<SlotView>,
 }

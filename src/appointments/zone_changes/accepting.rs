@@ -55,9 +55,9 @@ pub async fn accept(
 
 /// Accept the new local time of an appointment
 ///
-/// Staff only. For an appointment whose `attention` is `zone_changed`, because the law of its time zone or the zone of its location changed: keeps
-/// the start, and promises the patient the local time that it has now. Clears `confirmed_at`. The patient gets a mail with the new time. To keep the promised local time instead,
-/// use `POST /v1/zone-changes/resolve` or move the appointment.
+/// Staff only. For an appointment whose `attention` is `zone_changed`, because the law of its time zone or the zone of its location
+/// changed: keeps the start, and promises the patient the local time that it has now. Clears `confirmed_at`. The patient gets a mail with
+/// the new time. To keep the promised local time instead, use `POST /v1/zone-changes/resolve` or move the appointment.
 #[utoipa::path(
     tag = "appointments",
     operation_id = "accept_appointment_time",

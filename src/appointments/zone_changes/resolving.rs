@@ -223,10 +223,11 @@ async fn try_keep(context: &Context, shift: Shift) -> Result<bool> {
 
 /// Keep the promised local times of appointments
 ///
-/// Staff only. For appointments whose `attention` is `zone_changed`, because the law of their time zone or the zone of their location changed: moves
-/// each to the instant that shows the promised local time, if the practitioner is free then. Each such patient gets a mail with the new calendar entry. The others stay
-/// as they are, with the reason. Decide those one by one: move them with `POST /v1/appointments/{id}/reschedule`, or keep their
-/// start with `POST /v1/appointments/{id}/accept-time`. A repeat of the request reports the appointments that were moved as `zone_unchanged`.
+/// Staff only. For appointments whose `attention` is `zone_changed`, because the law of their time zone or the zone of their location
+/// changed: moves each to the instant that shows the promised local time, if the practitioner is free then. Each such patient gets a mail
+/// with the new calendar entry. The others stay as they are, with the reason. Decide those one by one: move them with `POST
+/// /v1/appointments/{id}/reschedule`, or keep their start with `POST /v1/appointments/{id}/accept-time`. A repeat of the request reports
+/// the appointments that were moved as `zone_unchanged`.
 #[utoipa::path(
     tag = "appointments",
     operation_id = "resolve_zone_changes",

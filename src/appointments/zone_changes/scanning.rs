@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use diesel::prelude::*;
+use tokio::sync::watch::Receiver;
 
 use crate::appointment_status::AppointmentStatus;
 use crate::appointments::promise::Promise;
@@ -70,18 +71,13 @@ pub async fn scan(env: &Env) -> Result<Scanned> {
 }
 
 /// Starts the periodic scan. It also runs when a location has got another time zone.
-pub fn start(env: &Env, mut stopping: tokio::sync::watch::Receiver<bool>) {
-    let env = env.clone();
-    actix_web::rt::spawn(async move {
-        loop {
-            run(&env).await;
-            tokio::select! {
-                () = tokio::time::sleep(INTERVAL) => {}
-                () = env.zone_written.notified() => {}
-                () = periodic::stopped(&mut stopping) => return,
-            }
-        }
-    });
+pub fn start(env: &Env, stopping: Receiver<bool>) {
+    let (env, waiting) = (env.clone(), env.clone());
+    let work = async move || {
+        run(&env).await;
+        INTERVAL
+    };
+    periodic::start_woken(stopping, async move || waiting.zone_written.notified().await, work);
 }
 
 async fn run(env: &Env) {

@@ -1,6 +1,7 @@
 //! Follow-ups: when a patient is asked how they are after a visit or a change of treatment. A patient has one open follow-up at a time.
 //! The service asks by mail when it is due, and the answers are an intake of the short form. When a follow-up is answered or missed, the
-//! next one is scheduled. A completed visit replaces one that the service planned, and leaves one that staff scheduled. Owns the tables `follow_ups` and `follow_up_links`.
+//! next one is scheduled. A completed visit replaces one that the service planned, and leaves one that staff scheduled. Owns the tables
+//! `follow_ups` and `follow_up_links`.
 //!
 //! Lock order: after the intake and the patient.
 

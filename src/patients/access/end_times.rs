@@ -90,8 +90,8 @@ fn end_now(calendar: &Calendar, access: &Access, birth: Date) -> Option<End> {
     end.filter(|_| access.for_minor)
 }
 
-/// Recomputes the end of all access that has not ended, because the age of adulthood is a setting, and the clinic's time zone can be corrected. Returns how many changed. Access that has
-/// ended stays so: the patients were told that they act for themselves.
+/// Recomputes the end of all access that has not ended, because the age of adulthood is a setting, and the clinic's time zone can be
+/// corrected. Returns how many changed. Access that has ended stays so: the patients were told that they act for themselves.
 pub async fn update_all_ends(env: &Env) -> Result<usize> {
     let shared = env.clone();
     let outdated: Vec<Access> = env

@@ -2,8 +2,8 @@
 //!
 //! The record's address, its telephone number, its birth date and the patient's own account decide who is notified of new access, and
 //! whether the patient decides alone. A member of the staff who changes one of them could then give access to their own account unnoticed,
-//! and a carer could keep others from learning of it. So such a change by others than the patient guards the record, and the persons whose address or account it was are notified at once. A stopped access guards the
-//! record as well.
+//! and a carer could keep others from learning of it. So such a change by others than the patient guards the record, and the persons whose
+//! address or account it was are notified at once. A stopped access guards the record as well.
 
 use diesel::prelude::*;
 use jiff::SignedDuration;
@@ -61,8 +61,8 @@ pub fn is_caused_by(tx: &mut Tx, staff: UserId, access: &Access) -> Result<bool>
     Ok(false)
 }
 
-/// Guards the record if staff or a carer changed its address, its telephone number or its birth date. Sends a notice of another address or birth date
-/// to the old address, and to all accounts that act for the patient.
+/// Guards the record if staff or a carer changed its address, its telephone number or its birth date. Sends a notice of another address or
+/// birth date to the old address, and to all accounts that act for the patient.
 pub fn record_changed(tx: &mut Tx<impl Principal>, was: &Patient, patient: &Patient) -> Result<()> {
     // A confirmation is a change as well, because an unconfirmed address gets no mails.
     let other_address = (&was.email_key, was.email_confirmed) != (&patient.email_key, patient.email_confirmed);
@@ -91,9 +91,9 @@ pub fn record_changed(tx: &mut Tx<impl Principal>, was: &Patient, patient: &Pati
     told.into_iter().try_for_each(|told| notify(tx, patient, told, change))
 }
 
-/// Notifies the owner of the address in a record that the record was merged: messages about the patient's visits no longer reach it, unless it is
-/// also the address of the record that remains, or of an account that acts for that one. The message belongs to the record that remains,
-/// because that one has all of them.
+/// Notifies the owner of the address in a record that the record was merged: messages about the patient's visits no longer reach it, unless
+/// it is also the address of the record that remains, or of an account that acts for that one. The message belongs to the record that
+/// remains, because that one has all of them.
 pub fn record_merged(tx: &mut Tx<impl Principal>, survivor: &Patient, duplicate: &Patient) -> Result<()> {
     let Some(told) = own_address(duplicate) else { return Ok(()) };
     let accounts = recipients::reached(tx.conn, tx.now, survivor)?;

@@ -265,8 +265,8 @@ pub fn lock_record(conn: &mut Conn, id: PatientId) -> Result<()> {
     Ok(())
 }
 
-/// Makes changes of one patient's visits, intakes, laboratory results and flags wait for each other, and requires that the record is in use. SQLite's
-/// writes wait anyway.
+/// Makes changes of one patient's visits, intakes, laboratory results and flags wait for each other, and requires that the record is in
+/// use. SQLite's writes wait anyway.
 ///
 /// The constraint `patient_busy` forbids that two visits overlap. Without this lock, two inserts that each find the other one uncommitted
 /// would wait for each other until PostgreSQL detects the deadlock.

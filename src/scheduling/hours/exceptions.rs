@@ -341,10 +341,10 @@ pub(in crate::scheduling) async fn list_exceptions(
 /// Add time off or extra hours
 ///
 /// Time off is added by the front desk, by administrators, and by practitioners for themselves; extra hours by the roles of the setting
-/// `EXTRA_HOURS_ROLES`, of which practitioners add only their own. The slots change at once. Time off deletes every free slot that it overlaps, and ends the holds on
-/// them. Extra hours add slots where the weekly hours have none. Time off and closures take precedence over extra hours. Booked
-/// appointments stay. The response lists those that the exception affects, even if they were affected before, and so does
-/// `needs_attention`.
+/// `EXTRA_HOURS_ROLES`, of which practitioners add only their own. The slots change at once. Time off deletes every free slot that it
+/// overlaps, and ends the holds on them. Extra hours add slots where the weekly hours have none. Time off and closures take precedence over
+/// extra hours. Booked appointments stay. The response lists those that the exception affects, even if they were affected before, and so
+/// does `needs_attention`.
 #[utoipa::path(
     tag = "practitioners",
     operation_id = "create_exception",
@@ -371,8 +371,8 @@ pub(in crate::scheduling) async fn create_exception(
 
 /// Read time off or extra hours
 ///
-/// Staff only. Practitioners do not read each other's reasons. If the time zone of its location is corrected, an exception keeps its local times and
-/// gets another `starts_at` and `ends_at`.
+/// Staff only. Practitioners do not read each other's reasons. If the time zone of its location is corrected, an exception keeps its local
+/// times and gets another `starts_at` and `ends_at`.
 #[utoipa::path(
     tag = "practitioners",
     operation_id = "get_exception",

@@ -1,5 +1,5 @@
-//! Time off, extra hours and closures of a location whose time zone was corrected. Staff typed them by the clock of the location, so they keep their
-//! local times.
+//! Time off, extra hours and closures of a location whose time zone was corrected. Staff typed them by the clock of the location, so they
+//! keep their local times.
 
 use std::collections::HashSet;
 
@@ -20,8 +20,9 @@ use crate::scheduling::setup::{offerings, practitioner};
 /// What has ended longer ago is over by any clock: two clocks differ by 26 hours at most.
 const OVER: SignedDuration = SignedDuration::from_hours(48);
 
-/// Moves the exceptions and closures of a location to the instants that show their local times by its new clock. Exceptions of all locations stay.
-/// The set-up must be locked ([`setup::lock`](crate::scheduling::setup::lock)), no slot yet, and the hours must be published afterwards.
+/// Moves the exceptions and closures of a location to the instants that show their local times by its new clock. Exceptions of all
+/// locations stay. The set-up must be locked ([`setup::lock`](crate::scheduling::setup::lock)), no slot yet, and the hours must be
+/// published afterwards.
 pub fn keep(tx: &mut Tx, location: LocationId, clock: &ClockChange) -> Result<()> {
     // An exception that is added at this moment comes before or after the change as a whole.
     for practitioner in offerings::working_at(tx.conn, location)? {

@@ -75,18 +75,17 @@ impl Edit<'_> {
 
     /// Leads on after a change, which affected this many booked visits.
     pub fn done(&self, affected: usize) -> HttpResponse {
-        done(self.member, if self.is_setup { SETUP } else { &self.back }, affected)
+        done(self.member, self.next_page(), affected)
     }
 
     /// Like [`Edit::done`], after another time zone. Which visits show another local time is known only a moment later.
     pub fn done_with_zone(&self, affected: usize) -> HttpResponse {
-        let page = if self.is_setup { SETUP } else { &self.back };
-        let mut query = Serializer::new(String::new());
-        query.append_pair("did", "saved").append_pair("zone", "changed");
-        if affected > 0 {
-            query.append_pair("affected", &affected.to_string());
-        }
-        self.member.go_to(&format!("{page}?{}", query.finish()))
+        saved(self.member, self.next_page(), affected, [("zone", "changed".to_owned())])
+    }
+
+    /// The page to which a saved form leads.
+    fn next_page(&self) -> &str {
+        if self.is_setup { SETUP } else { &self.back }
     }
 
     /// Shows a refused form again.
@@ -110,30 +109,35 @@ impl Edit<'_> {
     pub async fn overtaken(&self, draft: Draft, version: i32, stored: Values) -> Result<HttpResponse> {
         match self.form.renewed(draft, version, stored) {
             Some(renewed) => self.answer(StatusCode::PRECONDITION_FAILED, &renewed, None).await,
-            None => Ok(repeated(self.member, if self.is_setup { SETUP } else { &self.back })),
+            None => Ok(repeated(self.member, self.next_page())),
         }
     }
 }
 
 /// Leads to a page that says that a change is stored.
 pub(super) fn done(member: &Member, page: &str, affected: usize) -> HttpResponse {
+    saved(member, page, affected, [])
+}
+
+/// Like [`done`], for visits that keep a unit of a resource which is gone. Nothing marks them, so the page links them, the first ones of many.
+pub(super) fn done_without_unit(member: &Member, page: &str, affected: &AffectedAppointments) -> HttpResponse {
+    let visits = affected.affected_appointments.iter().take(MOST_LINKED);
+    saved(member, page, affected.affected_total, visits.map(|visit| ("visit", visit.id.to_string())))
+}
+
+/// Leads to a page with the query that [`outcome`] reads.
+fn saved(
+    member: &Member,
+    page: &str,
+    affected: usize,
+    more: impl IntoIterator<Item = (&'static str, String)>,
+) -> HttpResponse {
     let mut query = Serializer::new(String::new());
     query.append_pair("did", "saved");
     if affected > 0 {
         query.append_pair("affected", &affected.to_string());
     }
-    member.go_to(&format!("{page}?{}", query.finish()))
-}
-
-/// Like [`done`], for visits that keep a unit of a resource which is gone. Nothing marks them, so the page links them, the first ones of many.
-pub(super) fn done_without_unit(member: &Member, page: &str, affected: &AffectedAppointments) -> HttpResponse {
-    let mut query = Serializer::new(String::new());
-    query.append_pair("did", "saved");
-    if affected.affected_total > 0 {
-        query.append_pair("affected", &affected.affected_total.to_string());
-        let visits = affected.affected_appointments.iter().take(MOST_LINKED);
-        query.extend_pairs(visits.map(|visit| ("visit", visit.id.to_string())));
-    }
+    query.extend_pairs(more);
     member.go_to(&format!("{page}?{}", query.finish()))
 }
 
@@ -143,7 +147,8 @@ pub(super) fn repeated(member: &Member, page: &str) -> HttpResponse {
     done(member, page, 0)
 }
 
-/// What a page says after a change that led to it: `did`, and `affected` if it affected booked visits; of [`done_without_unit`] also these.
+/// What a page says after a change that led to it: `did`; `affected`, the number of booked visits that it affects; `zone` after another time
+/// zone; `visit` for each visit of [`done_without_unit`].
 pub(super) fn outcome(sent: &Sent) -> Value {
     let affected: Option<u32> = sent.first("affected").parse().ok();
     let visits = sent.all("visit").take(MOST_LINKED).filter_map(|id| id.parse::<AppointmentId>().ok());

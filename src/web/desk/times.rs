@@ -65,8 +65,8 @@ pub(super) async fn of_patient(
     member.answer("desk-times", StatusCode::OK, values).await
 }
 
-/// What the page looks for at first. What the desk has not chosen yet is filled in: the first place and, for a patient without visits, the first kind
-/// of visit that can be booked. An empty choice is one: anywhere, or no kind.
+/// What the page looks for at first. What the desk has not chosen yet is filled in: the first place and, for a patient without visits, the
+/// first kind of visit that can be booked. An empty choice is one: anywhere, or no kind.
 async fn begun(member: &Member, clinic: &Clinic, asked: &Sent, patient: PatientId) -> Result<Search> {
     let mut search = Search::of(asked);
     let is_open = |name: &str| asked.fields().all(|(known, _)| known != name);
