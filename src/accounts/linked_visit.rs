@@ -17,6 +17,16 @@ pub enum LinkedVisit {
     Missed(Box<ReservedVisit>),
 }
 
+impl LinkedVisit {
+    /// The hold whose visit the link books.
+    pub fn hold_id(&self) -> Option<HoldId> {
+        match self {
+            Self::Reserved(visit) => Some(visit.hold_id),
+            Self::Booked { .. } | Self::Missed(_) => None,
+        }
+    }
+}
+
 impl std::fmt::Debug for LinkedVisit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("LinkedVisit")

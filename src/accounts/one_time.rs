@@ -10,7 +10,7 @@ use crate::db::Conn;
 use crate::db::schema::{one_time_tokens, users};
 use crate::env::Env;
 use crate::error::{Error, FieldCode, Result};
-use crate::ids::{OneTimeTokenId, UserId};
+use crate::ids::{HoldId, OneTimeTokenId, UserId};
 use crate::sealed::{Place, Sealed};
 
 /// Creates a token, and voids the account's older ones of this purpose.
@@ -57,6 +57,7 @@ pub(super) fn insert(tx: &mut Conn, env: &Env, user: UserId, purpose: Purpose, e
             one_time_tokens::requested_from.eq(extra.requested_from),
             one_time_tokens::registration.eq(registration.transpose()?),
             one_time_tokens::visit.eq(visit),
+            one_time_tokens::hold_id.eq(extra.visit.and_then(LinkedVisit::hold_id)),
             one_time_tokens::token_hash.eq(tokens::hash(&token)),
             one_time_tokens::created_at.eq(now),
             one_time_tokens::expires_at.eq(now.plus(purpose.lifetime())),
@@ -82,6 +83,7 @@ macro_rules! ended {
             one_time_tokens::used_at.eq($now),
             one_time_tokens::registration.eq(None::<Sealed<String>>),
             one_time_tokens::visit.eq(None::<Sealed<LinkedVisit>>),
+            one_time_tokens::hold_id.eq(None::<HoldId>),
         )
     };
 }

@@ -9,15 +9,16 @@ use diesel::prelude::*;
 use serde::Deserialize;
 
 use super::linked_visit::LinkedVisit;
-use super::model::{Purpose, User};
+use super::model::{EmailAddress, Purpose, User};
 use super::one_time::{self, Extra};
 use super::origin::Origin;
+use super::store;
 use crate::clock::Timestamp;
 use crate::db::Conn;
-use crate::db::schema::{one_time_tokens, patient_access, patients};
+use crate::db::schema::{one_time_tokens, patient_access, patients, users};
 use crate::env::Env;
 use crate::error::Result;
-use crate::ids::{OneTimeTokenId, UserId};
+use crate::ids::{HoldId, OneTimeTokenId, UserId};
 use crate::messages::model::{Mail, MessageKind, RegistrationMail};
 use crate::messages::outbox;
 use crate::sealed::Sealed;
@@ -180,6 +181,34 @@ fn stored_names(conn: &mut Conn, user: &User) -> Result<Option<RegistrationMail>
     Ok(record.map(|(relation, given_name, family_name)| {
         RegistrationMail::new(&relation, user.name.as_deref(), given_name.as_deref(), &family_name)
     }))
+}
+
+/// Voids the links to other addresses than `email` that book the visit of this hold. Returns for each the account that holds its
+/// registration, locked; none if the registration waited in the link, and so is deleted with it.
+pub fn void_other_addresses(
+    tx: &mut Conn,
+    hold: HoldId,
+    email: &EmailAddress,
+    now: Timestamp,
+) -> Result<Vec<Option<UserId>>> {
+    let others: Vec<(OneTimeTokenId, UserId, Option<Sealed<String>>)> = one_time_tokens::table
+        .inner_join(users::table)
+        .filter(one_time_tokens::hold_id.eq(hold))
+        .filter(users::email_key.ne(email.key()))
+        .order(users::id)
+        .select((one_time_tokens::id, users::id, one_time_tokens::registration))
+        .load(tx)?;
+    let mut voided = Vec::new();
+    for (link, user, waiting) in others {
+        // The lock comes first, as when the link is followed.
+        store::lock(tx, user)?;
+        let open = one_time_tokens::table.find(link).filter(one_time_tokens::used_at.is_null());
+        let was_open = diesel::update(open).set(one_time::ended!(now)).execute(tx)? > 0;
+        if was_open {
+            voided.push(waiting.is_none().then_some(user));
+        }
+    }
+    Ok(voided)
 }
 
 /// Voids the caller's earlier link, and creates another one.

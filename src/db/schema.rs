@@ -122,6 +122,7 @@ diesel::table! {
         registration -> Nullable<Binary>,
         requested_from -> Nullable<Binary>,
         visit -> Nullable<Binary>,
+        hold_id -> Nullable<types::Uid>,
     }
 }
 

@@ -26,7 +26,7 @@ use crate::actor::Role;
 use crate::context::{Anonymous, Context, Once, Principal, Tx};
 use crate::error::{Check, Error, FieldCode, Result};
 use crate::http::{Body, Endpoints, IdempotencyKey, response};
-use crate::ids::PatientId;
+use crate::ids::{HoldId, PatientId};
 use crate::messages::model::{Envelope, Mail, MessageKind, Recipient, RegistrationMail};
 use crate::messages::outbox;
 use crate::patients::access::{HOLDER_NAME, grant};
@@ -260,17 +260,30 @@ impl Registration {
         requester: &Requester,
         reserved: Option<&Reservable>,
     ) -> Result<()> {
-        let letter = self.store(tx, body_json, requester, reserved)?;
+        let mut has_changed = false;
         if let Some(reserved) = reserved {
+            // Before the address is looked up, and also if it gets no mail: whether the earlier link works must not depend on the address.
+            has_changed = self.discard_other_addresses(tx, reserved.hold.id)?;
             tx.audit.note_object(reserved.hold.id.0);
         }
-        match letter {
+        match self.store(tx, body_json, requester, reserved)? {
             Some(Letter { recipient, patient_id, mail }) => {
                 outbox::enqueue(tx.conn, tx.env, &Envelope { recipient, patient_id, appointment_id: None, mail })?;
                 Ok(())
             }
+            None if has_changed => Ok(()),
             None => tx.unchanged(),
         }
+    }
+
+    /// Discards the registrations with the same hold under other addresses. A visitor who mistyped the address has sent the registration
+    /// to somebody else's mailbox, whose owner must neither book the visit nor read the record. Returns whether there were any.
+    fn discard_other_addresses(&self, tx: &mut Tx<Anonymous>, hold: HoldId) -> Result<bool> {
+        let voided = links::void_other_addresses(tx.conn, hold, &self.email, tx.now)?;
+        for user in voided.iter().flatten() {
+            unverified::discard(tx.conn, *user)?;
+        }
+        Ok(!voided.is_empty())
     }
 
     /// Stores the registration, unless the address has an account. Returns the mail to its owner; none if the mailbox gets no other now.
@@ -344,7 +357,8 @@ impl Registration {
 ///
 /// With `appointment` the registration carries a time that was held without a session. The time then stays reserved for some time (the
 /// setting `RESERVATION_MINUTES`), for known and unknown addresses alike, and verifying the address books it. The owner of a known address
-/// signs in and books it with the hold (`POST /v1/appointments`). Another registration with the same hold does not prolong the reservation.
+/// signs in and books it with the hold (`POST /v1/appointments`). Another registration with the same hold does not prolong the reservation. If
+/// it has another address, because the first was mistyped, the registration of the first address is deleted, and its link stops working.
 #[utoipa::path(
     tag = "registration",
     operation_id = "create_registration",

@@ -461,6 +461,9 @@ both! {
         for fact in ["Your visit is booked", "New patient", "Dr. Ada Vein", "sign-in?next=visits/"] {
             assert!(booked.expect(200).text.contains(fact), "{fact}: {}", booked.text);
         }
+        let mistyped = app.mails_to("anne@example.org").await.pop().expect("a mail");
+        let other = anon.post_form("/verify-email", &[("link", &mistyped.token())], &[]).await;
+        assert!(other.expect(422).text.contains("This link does not work"), "{}", other.text);
         assert_eq!(visits(&app).await.len(), 1);
         // The page that is still open says that the time may be booked.
         for step in ["registrations", "details"] {

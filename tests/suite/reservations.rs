@@ -50,6 +50,11 @@ pub(crate) async fn reserved(app: &App, clinic: &Clinic, nth: usize, email: &str
     slot
 }
 
+/// The records that the desk finds by this name.
+async fn found(desk: &Client, name: &str) -> Vec<Value> {
+    desk.get(&format!("/v1/patients?q={name}")).await.items()
+}
+
 pub(crate) async fn visits(app: &App) -> Vec<Value> {
     app.desk().await.get("/v1/appointments?limit=200").await.items()
 }
@@ -348,20 +353,60 @@ both! {
         assert_eq!(confirmations.iter().filter(|mail| mail.raw.contains("text/calendar")).count(), 1);
     }
 
-    async fn another_registration_with_the_same_hold_does_not_prolong_the_reservation(app: App) {
+    async fn another_registration_with_the_same_hold_does_not_prolong_the_reservation_and_replaces_a_mistyped_address(app: App) {
         let clinic = app.clinic().await;
-        let anon = app.anon();
+        let (anon, desk) = (app.anon(), app.desk().await);
         let slot = free_slots(&anon, &clinic.check).await[9].clone();
         let held = hold(&anon, &slot, &clinic.check).await;
         register(&anon, with_hold("mistyped@patients.example", held.expect(201))).await.expect(202);
+        let mistyped = link(&app, "mistyped@patients.example").await;
         app.clock.advance(SignedDuration::from_mins(20));
         register(&anon, with_hold("nia@patients.example", &held)).await.expect(202);
+        // Whoever owns the first mailbox has neither the visit nor the record.
+        verify(&app, &mistyped).await.invalid("/token", "invalid_token");
+        assert_eq!(found(&desk, "Newcomer").await.len(), 1);
         let mail = app.mails_to("nia@patients.example").await.pop().expect("a mail");
         assert!(mail.text.contains("until Monday, March 2, 2026, 9:30 AM (EST)"), "{}", mail.text);
         verify(&app, &mail.token()).await.expect(200).string("/appointment/id");
-        let late = verify(&app, &link(&app, "mistyped@patients.example").await).await;
-        assert_eq!(late.expect(200).body["not_booked"]["code"], "hold_lapsed");
+        verify(&app, &mistyped).await.invalid("/token", "invalid_token");
         assert_eq!(visits(&app).await.len(), 1);
+    }
+
+    async fn the_link_of_an_earlier_registration_with_the_same_hold_is_void_whatever_the_new_address_is(app: App) {
+        let clinic = app.clinic().await;
+        let (ann, full) = (app.patient("ann").await, app.patient("full").await);
+        // One more gets no mail in this hour.
+        for _ in 0..10 {
+            register(&app.anon(), registration(&full.email)).await.expect(202);
+        }
+        let mails = app.mails_to(&full.email).await.len();
+        for (nth, second) in ["unknown@patients.example", &ann.email, &full.email].into_iter().enumerate() {
+            let own = format!("own{nth}@patients.example");
+            let slot = free_slots(&app.anon(), &clinic.check).await[9].clone();
+            let held = hold(&app.anon(), &slot, &clinic.check).await;
+            register(&app.anon(), with_hold(&own, held.expect(201))).await.expect(202);
+            register(&app.anon(), with_hold(second, &held)).await.expect(202);
+            verify(&app, &link(&app, &own).await).await.invalid("/token", "invalid_token");
+        }
+        assert_eq!(app.mails_to(&full.email).await.len(), mails);
+    }
+
+    async fn a_corrected_address_leaves_what_others_registered_at_the_mistyped_one(app: App) {
+        let clinic = app.clinic().await;
+        let (anon, owner, desk) = (app.anon(), app.anon_at("127.5.5.5"), app.desk().await);
+        let mut other = registration("mistyped@patients.example");
+        other["patient"]["family_name"] = json!("Owner");
+        register(&owner, other).await.expect(202);
+        let owners = link(&app, "mistyped@patients.example").await;
+        let slot = free_slots(&anon, &clinic.check).await[9].clone();
+        let held = hold(&anon, &slot, &clinic.check).await;
+        register(&anon, with_hold("mistyped@patients.example", held.expect(201))).await.expect(202);
+        let mistyped = link(&app, "mistyped@patients.example").await;
+        register(&anon, with_hold("nia@patients.example", &held)).await.expect(202);
+        verify(&app, &mistyped).await.invalid("/token", "invalid_token");
+        assert_eq!((found(&desk, "Owner").await.len(), found(&desk, "Newcomer").await.len()), (1, 1));
+        verify(&app, &owners).await.expect(200).string("/password_token");
+        verify(&app, &link(&app, "nia@patients.example").await).await.expect(200).string("/appointment/id");
     }
 
     async fn a_registration_that_waits_in_its_link_and_a_link_that_is_sent_again_book_their_time(app: App) {
