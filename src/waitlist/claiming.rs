@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, post};
 
 use super::entry::{self, Entry, WaitlistStatus};
 use super::link_tokens::{self, Link};
-use super::making::replaced;
+use super::making::{replaced, require_earlier};
 use super::offer::{self, Offer, OfferStatus};
 use super::offer_view::WaitlistOfferView;
 use crate::accounts::store as accounts;
@@ -56,7 +56,7 @@ fn lock<P: Principal>(
 }
 
 /// Books the time of an offer, or moves the later visit there, unless the offer is claimed already. Staff claim it on the telephone, so
-/// they need not call the patient about the visit.
+/// they need not call the patient about the visit. A machine client speaks with nobody.
 fn claim_locked<P: Principal>(
     tx: &mut Tx<P>,
     Locked { offer, entry, visit }: Locked,
@@ -67,8 +67,13 @@ fn claim_locked<P: Principal>(
         return Ok(offer);
     }
     offer.require_open(tx.now)?;
+    if let Some(visit) = &visit {
+        // It may have moved while the offer was made.
+        require_earlier(visit, offer.starts_at)?;
+    }
     let hold = offer.hold_id.map(WantedHold::Offered);
-    let patient_informed = tx.actor.is_staff();
+    let by_person = |actor: &Actor| actor.role.is_staff() && actor.client_scopes.is_none();
+    let patient_informed = tx.actor.actor().is_some_and(by_person);
     offer::settle_call(tx, &offer)?;
     let (slot_id, visit_type_id) = (offer.slot_id, entry.visit_type_id);
     // Before the visit is booked, because a visit that is booked in another way withdraws the offer.
@@ -206,7 +211,7 @@ pub async fn decline(context: &Context, once: Once, id: WaitlistOfferId) -> Resu
             `hold_lapsed` and `slot_taken`: the practitioner's hours changed, so that the time is gone. `patient_busy`: the patient has another appointment at that time. \
             `booking_limit`, `account_booking_limit` and `new_account_limit`: there are too many upcoming appointments. \
             `not_offered`: the practitioner does not offer this visit type any more. `not_online_bookable`: only staff book it. \
-            `booking_notice` and `slot_past`: it starts too soon. `status_conflict`, `cancel_notice` and `series_gap`: the later visit cannot be moved there"),
+            `booking_notice` and `slot_past`: it starts too soon. `status_conflict`, `cancel_notice`, `series_gap` and `not_earlier`: the later visit cannot be moved there"),
     ),
 )]
 #[post("/v1/waitlist-offers/{id}/claim")]

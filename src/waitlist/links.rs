@@ -283,7 +283,7 @@ pub(super) async fn view_waitlist_offer_link(
         (status = 404, description = "`not_found`: the link does not work"),
         (status = 409, description = "The conflicts of `claim_waitlist_offer`: `offer_lapsed`, `offer_ended`, `hold_lapsed`, `slot_taken`, `patient_busy`, \
             `booking_limit`, `account_booking_limit`, `new_account_limit`, `not_offered`, `not_online_bookable`, `booking_notice`, `slot_past`, \
-            `status_conflict`, `cancel_notice` and `series_gap`"),
+            `status_conflict`, `cancel_notice`, `series_gap` and `not_earlier`"),
     ),
 )]
 #[post("/v1/waitlist-offer-links/claim")]

@@ -135,18 +135,22 @@ pub(super) fn require_changeable(visit: &AppointmentDetails, until: Timestamp, b
     Ok(())
 }
 
+/// Requires that a start is earlier than the visit's.
+pub(super) fn require_earlier(visit: &AppointmentDetails, starts_at: Timestamp) -> Result<()> {
+    if starts_at < visit.appointment.starts_at {
+        return Ok(());
+    }
+    let detail = "The patient waits for an earlier time than that of the visit.";
+    Err(Error::conflict(ProblemCode::NotEarlier, detail))
+}
+
 /// Requires that a start is earlier than the visit's, and keeps the gaps of its series.
 pub(super) fn require_movable<P: Principal>(
     tx: &mut Tx<P>,
     visit: &AppointmentDetails,
     (starts_at, location): (Timestamp, LocationId),
 ) -> Result<()> {
-    if starts_at >= visit.appointment.starts_at {
-        return Err(Error::conflict(
-            ProblemCode::NotEarlier,
-            "The patient waits for an earlier time than that of the visit.",
-        ));
-    }
+    require_earlier(visit, starts_at)?;
     match visit.series_id {
         Some(series) => gaps::require_kept(tx, series, visit.appointment.id, (starts_at, location)),
         None => Ok(()),

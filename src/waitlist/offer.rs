@@ -190,11 +190,14 @@ pub(super) fn close<P>(tx: &mut Tx<P>, open: Offer, status: OfferStatus) -> Resu
 
 /// Ends an open offer whose patient is locked, and frees its time. The patient waits again.
 pub(super) fn end<P>(tx: &mut Tx<P>, open: Offer, status: OfferStatus) -> Result<Offer> {
+    // A patient whom no mail reached and nobody called has not ignored the offer.
+    let is_ignored = status == OfferStatus::Lapsed
+        && outbox::was_told(tx.conn, open.patient_id, MessageKind::WaitlistOffer, open.created_at)?;
     let ended = close(tx, open, status)?;
     let found = entry::find(tx.conn, ended.entry_id)?;
     if found.status == WaitlistStatus::Offered {
         let lapses = match status {
-            OfferStatus::Lapsed => found.lapses + 1,
+            OfferStatus::Lapsed if is_ignored => found.lapses + 1,
             OfferStatus::Declined => 0,
             _ => found.lapses,
         };

@@ -7,7 +7,7 @@ use crate::support::booking::{book_nth, path};
 use crate::support::clinic::{self, free_slots};
 use crate::support::people::patient_json;
 use crate::support::visitor::Visitor;
-use crate::support::{App, Client, both};
+use crate::support::{App, Client, both, id};
 use crate::waitlist_offers::{of, offers, run, status_of, statuses, wait_for};
 
 const LIST: &str = "/v1/waitlist-entries";
@@ -60,6 +60,52 @@ both! {
         assert!(told.contains("The later visit is cancelled or over"), "{told}");
         // The patient can wait for a visit again.
         ann.post(LIST, json!({"patient_id": ann.patient_id, "visit_type_id": clinic.check})).await.expect(201);
+    }
+
+    async fn a_visit_that_moves_before_an_offered_time_takes_the_offer_back_and_the_patient_waits_on(app: App) {
+        let clinic = app.clinic().await;
+        let (ann, desk) = (app.patient("ann").await, app.desk().await);
+        let later = book_nth(&ann, &clinic.check, 190, &ann.patient_id).await.body;
+        let entry = wait_for_earlier(&ann, &later, json!({"from_date": "2026-03-05"})).await;
+        run(&app).await;
+        let made = offers(&ann, &ann.patient_id).await;
+        assert_eq!(statuses(&made), ["offered"]);
+        let slots = free_slots(&desk, &clinic.check).await;
+        desk.post(&path(&later, "/reschedule"), json!({"slot_id": slots[40]["id"]})).await.expect(200);
+        assert_eq!((status_of(&ann, &entry).await, statuses(&offers(&ann, &ann.patient_id).await)), ("waiting".to_owned(), vec!["withdrawn"]));
+        ann.post_empty(&of(&made[0], "/claim")).await.problem(409, "offer_ended");
+        run(&app).await;
+        assert!(is_free(&desk, &clinic.check, &made[0]["slot_id"]).await, "the time is free for others");
+        assert_eq!(desk.get(&path(&later, "")).await.body["starts_at"], slots[40]["starts_at"]);
+    }
+
+    async fn offers_by_telephone_that_lapse_without_a_call_do_not_pause_the_wait_and_the_desk_lets_a_paused_one_go_on(app: App) {
+        let (clinic, desk) = (app.clinic().await, app.desk().await);
+        let mut rosa = patient_json("Rosa", "unused@patients.example");
+        rosa["email"] = Value::Null;
+        let rosa = desk.post("/v1/patients", rosa).await.expect(201).id();
+        let entry = json!({"patient_id": rosa, "visit_type_id": clinic.check, "from_date": "2026-03-12"});
+        let entry = desk.post(LIST, entry).await.expect(201).location();
+        // Four lapse while nobody calls; of three others the desk told the patient.
+        for nth in 0..7 {
+            run(&app).await;
+            assert_eq!(desk.get(&entry).await.expect(200).body["paused"], false, "{nth}");
+            let calls = desk.get("/v1/messages?status=to_phone").await.items();
+            assert_eq!(calls.len(), 1, "{nth}");
+            if nth > 3 {
+                desk.post(&format!("/v1/messages/{}/complete", id(&calls[0])), json!({})).await.expect(200);
+            }
+            // Outside of the quiet hours.
+            app.clock.advance(SignedDuration::from_hours(24));
+        }
+        run(&app).await;
+        assert_eq!(desk.get(&entry).await.expect(200).body["paused"], true);
+        let visitor = Visitor::signed_in(app.anon(), "desk@clinic.example").await;
+        let page = visitor.get("/desk/waitlist").await;
+        assert!(page.expect(200).text.contains("Offer times again"), "{}", page.text);
+        let entry_id = entry.rsplit('/').next().expect("an id");
+        visitor.submit(&page, &format!("/desk/waitlist/{entry_id}/offers"), &[]).await.expect(303);
+        assert_eq!(desk.get(&entry).await.expect(200).body["paused"], false);
     }
 
     async fn a_completed_visit_ends_the_wait_for_an_earlier_time(app: App) {
@@ -135,6 +181,7 @@ both! {
         let entry = desk.post(LIST, entry).await.expect(201).location();
         for _ in 0..3 {
             run(&app).await;
+            app.mails().await;
             app.clock.advance(SignedDuration::from_hours(3));
         }
         run(&app).await;

@@ -4,6 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::tz::TimeZone;
 use minijinja::{Value, context};
+use serde_json::json;
 use text::Language;
 use url::form_urlencoded::Serializer;
 
@@ -15,6 +16,7 @@ use super::{Member, MemberForm, refuse};
 use crate::error::Result;
 use crate::http::PathId;
 use crate::http::etag::IfMatch;
+use crate::http::input;
 use crate::ids::{WaitlistEntryId, WaitlistOfferId};
 use crate::messages::times::Moment;
 use crate::patients::listed::ListedPatient;
@@ -22,7 +24,7 @@ use crate::waitlist::entry::WaitlistUrgency;
 use crate::waitlist::listing::ListedWaitlistEntry;
 use crate::waitlist::offer_listing::ListedWaitlistOffer;
 use crate::waitlist::wishes::Wishes;
-use crate::waitlist::{by_hand, changing, claiming, listing, offer_listing};
+use crate::waitlist::{by_hand, changing, claiming, listing, offer_listing, view};
 
 const PAGE: &str = "desk/waitlist";
 /// The most entries of each urgency, and the most offers.
@@ -38,11 +40,13 @@ pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpRes
     let mut names = urgencies.iter().map(|urgency| urgency.as_str()).chain([OFFERS]);
     let is_first = names.all(|name| asked.first(name).is_empty());
     let is_shown = |name: &str| is_first || !asked.first(name).is_empty();
-    let clinic = Clinic::read(&member).await?;
+    let mut clinic = Clinic::read(&member).await?;
     let mut more = Serializer::new(String::new());
     let mut offered = Vec::new();
     if is_shown(OFFERS) {
         let (found, next) = offers(&member, asked.first(OFFERS)).await?;
+        let kinds = found.iter().map(|one| one.offer.visit_type_id);
+        clinic.read_names(&member, found.iter().map(|one| one.offer.practitioner_id), kinds).await?;
         offered.extend(found.iter().map(|one| offer(one, &clinic, &member)));
         more.extend_pairs(next.map(|next| (OFFERS, next)));
     }
@@ -50,6 +54,7 @@ pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpRes
     for urgency in urgencies.into_iter().filter(|urgency| is_shown(urgency.as_str())) {
         let zone = clinic.locations.first().map_or(TimeZone::UTC, |one| member.zone(&one.time_zone));
         let (found, next) = entries(&member, urgency, asked.first(urgency.as_str())).await?;
+        clinic.read_names(&member, [], found.iter().map(|one| one.entry.visit_type_id)).await?;
         waiting.extend(found.iter().map(|one| entry(one, &clinic, &zone, member.language)));
         more.extend_pairs(next.map(|next| (urgency.as_str(), next)));
     }
@@ -116,7 +121,7 @@ fn entry(one: &ListedWaitlistEntry, clinic: &Clinic, zone: &TimeZone, language: 
         patient => one.patient.as_ref().map(|one| patient(one, language)),
         visit_type => clinic.visit_type(entry.visit_type_id),
         visit_type_id => entry.visit_type_id.to_string(),
-        urgency => entry.urgency.as_str(), paused => entry.paused,
+        urgency => entry.urgency.as_str(), paused => entry.paused, offered_here => clinic.is_offered(entry.visit_type_id),
         visit => entry.appointment_id.map(|visit| visit.to_string()),
         since => day(entry.created_at.in_zone(zone).date()),
         wishes => wishes(&entry.wishes, clinic, language),
@@ -176,6 +181,15 @@ pub(super) async fn withdraw(form: MemberForm, PathId(id): PathId<WaitlistOfferI
     done(&form, withdrawn).await
 }
 
+/// Lets the service offer times again to a patient who did not answer the last ones.
+pub(super) async fn go_on(form: MemberForm, PathId(id): PathId<WaitlistEntryId>) -> Result<HttpResponse> {
+    let member = &form.member;
+    let now = view::read(&member.context, id).await?;
+    let patch = input::read_built(&json!({"paused": false}), &*member.operation("update_waitlist_entry")?)?;
+    let changed = changing::update(&member.context, id, IfMatch::version(now.version), patch.value).await;
+    done(&form, changed).await
+}
+
 /// Ends the wait of a patient.
 pub(super) async fn end(form: MemberForm, PathId(id): PathId<WaitlistEntryId>) -> Result<HttpResponse> {
     // A row of the list has no version. Whether the patient waits decides whether the wait can end.
@@ -201,7 +215,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
     };
     let entry = |urgency: &str, all: bool| {
         context! {
-            id => "1", patient => all.then_some(&patient), visit_type => "Follow-up", visit_type_id => "1", urgency => urgency, paused => all,
+            id => "1", patient => all.then_some(&patient), visit_type => "Follow-up", visit_type_id => "1", urgency => urgency, paused => all, offered_here => all,
             visit => all.then_some("1"), since => "Mar 2, 2026", wishes => if all { vec!["Dr. Ada Vein", "9:00 AM to 12:00 PM"] } else { vec![] },
             from => all.then_some("Mar 9, 2026"), to => all.then_some("Apr 30, 2026"),
         }

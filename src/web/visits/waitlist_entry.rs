@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use minijinja::{Value, context};
 
+use super::super::book::visit_name;
 use super::super::member::Member;
 use crate::appointments::listing::AppointmentPage;
 use crate::appointments::view::AppointmentView;
 use crate::error::Result;
 use crate::ids::PatientId;
 use crate::messages::times::Moment;
+use crate::scheduling::setup::visit_types;
 use crate::waitlist::entry::WaitlistStatus;
 use crate::waitlist::listing::{self, WaitlistEntryPage};
 use crate::waitlist::view;
@@ -51,21 +53,23 @@ pub(super) async fn all(
 ) -> Result<Vec<Value>> {
     let mut all = Vec::new();
     for status in [WaitlistStatus::Offered, WaitlistStatus::Waiting] {
-        let query = format!("status={}&include=visit_type,location&limit={MOST}", status.as_str());
+        let query = format!("status={}&include=location&limit={MOST}", status.as_str());
         let found = read(member, &query).await?;
         let included = found.included.as_ref();
         for entry in found.items.iter().map(|listed| &listed.entry) {
             let places = entry.wishes.location_ids.iter();
             let places =
                 places.filter_map(|id| included.and_then(|included| included.location(*id)).map(str::to_owned));
+            let kind = visit_types::read(&member.public(), entry.visit_type_id).await?.object;
             let visit = to_come.items.iter().find(|visit| Some(visit.id) == entry.appointment_id);
             all.push(context! {
                 id => entry.id.to_string(),
-                visit => included.and_then(|included| included.visit_type(entry.visit_type_id, member.language)).map(str::to_owned),
+                visit => visit_name(member.language, &kind),
                 places => places.collect::<Vec<_>>(),
                 patient => names.get(&entry.patient_id),
                 offered => status == WaitlistStatus::Offered,
                 paused => entry.paused,
+                halted => !kind.active || !kind.online_bookable,
                 earlier => visit.map(|visit| context! {
                     id => visit.id.to_string(),
                     when => Moment::new(visit.starts_at, &member.zone(&visit.time_zone), member.language).full_here(),
@@ -79,12 +83,17 @@ pub(super) async fn all(
 /// What a patient can wait for.
 #[cfg(test)]
 pub(super) fn examples() -> Vec<Value> {
-    let entry = |earlier: bool, offered: bool, paused: bool| {
+    let entry = |earlier: bool, offered: bool, paused: bool, halted: bool| {
         context! {
             id => "1", visit => "First visit", places => if earlier { vec!["Elm", "Oak"] } else { vec![] }, patient => "Ann Example",
-            offered => offered, paused => paused,
+            offered => offered, paused => paused, halted => halted,
             earlier => earlier.then(|| context! { id => "1", when => "Monday, March 9, 2026, 9:30 AM (EDT)" }),
         }
     };
-    vec![entry(true, false, false), entry(false, true, false), entry(true, false, true)]
+    vec![
+        entry(true, false, false, false),
+        entry(false, true, false, false),
+        entry(true, false, true, false),
+        entry(false, false, false, true),
+    ]
 }

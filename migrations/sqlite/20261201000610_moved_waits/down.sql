@@ -1,0 +1,1 @@
+DROP TRIGGER appointments_move_waitlist;
