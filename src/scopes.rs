@@ -51,6 +51,9 @@ const TAGS: [(&str, Scope, Option<Scope>); 12] = [
     ("waitlist", Scope::WaitlistRead, Some(Scope::WaitlistWrite)),
 ];
 
+/// Operations whose scope is not that of their tag, because they show what another scope permits.
+const OTHERS: [(&str, Scope); 1] = [("get_affected_appointments", Scope::AppointmentsRead)];
+
 /// Operations of these tags that are closed to clients, because a person must answer for them: they give access to a record, say whom
 /// staff have called, hand out a secret of a practitioner, or give all data of a patient.
 const CLOSED: [&str; 14] = [
@@ -75,6 +78,9 @@ impl Scope {
     pub fn of(operation: &str, tags: &[String], reads: bool) -> Option<Self> {
         if CLOSED.contains(&operation) {
             return None;
+        }
+        if let Some((_, scope)) = OTHERS.iter().find(|(other, _)| *other == operation) {
+            return Some(*scope);
         }
         let (_, read, write) = TAGS.iter().find(|(tag, ..)| tags.iter().any(|known| known == tag))?;
         if reads { Some(*read) } else { *write }
@@ -176,6 +182,7 @@ mod tests {
             assert_eq!((of("any", tag, true), of("any", tag, false)), (None, None), "{tag}");
         }
         assert_eq!(of("any", "events", false), None);
+        assert_eq!(of("get_affected_appointments", "practitioners", true), Some(Scope::AppointmentsRead));
         for operation in CLOSED {
             assert_eq!((of(operation, "patients", true), of(operation, "messages", false)), (None, None));
         }

@@ -7,7 +7,7 @@ use crate::events::until_seen;
 use crate::holds::{hold, is_free};
 use crate::reservations::{link, reserved, verify, visits};
 use crate::support::booking::{booking, post_booking};
-use crate::support::clinic::free_slots;
+use crate::support::clinic::{free_slots, location};
 use crate::support::people::patient_json;
 use crate::support::{App, Clinic, Mail, both};
 use crate::waitlist_offers::{of, offers, run, status_of, statuses, wait_for};
@@ -51,8 +51,8 @@ both! {
         assert_eq!((span(&moved.body), moved.etag()), (["2026-03-11T18:00:00Z", "2026-03-11T22:00:00Z"], "\"2\"".into()));
         let opened = read(&saturday).await;
         assert_eq!(span(&opened.body), ["2026-03-14T14:00:00Z", "2026-03-14T15:00:00Z"]);
-        let stays = read(&everywhere).await;
-        assert_eq!((span(&stays.body), stays.etag()), (["2026-03-12T17:00:00Z", "2026-03-12T21:00:00Z"], "\"1\"".into()));
+        // This is the only clock of the practitioner.
+        assert_eq!(span(&read(&everywhere).await.body), ["2026-03-12T18:00:00Z", "2026-03-12T22:00:00Z"]);
         let closed = desk.get(&closures).await.items();
         let spans: Vec<_> = closed.iter().map(span).collect();
         assert_eq!(spans, [
@@ -71,8 +71,20 @@ both! {
         assert_eq!(free("2026-03-14T00:00:00Z", "2026-03-15T00:00:00Z").await, 4);
         let events = until_seen(&desk, "exception.updated").await;
         let updated: Vec<_> = events.iter().filter(|event| event["type"] == "exception.updated").map(|event| &event["subject_id"]).collect();
-        assert_eq!(updated.len(), 2);
+        assert_eq!(updated.len(), 3);
         assert!(updated.contains(&&json!(afternoon)) && updated.contains(&&json!(saturday)), "{updated:?}");
+    }
+
+    async fn time_off_at_all_locations_stays_where_the_practitioner_has_several_clocks(app: App) {
+        let (clinic, desk, admin) = (app.clinic().await, app.desk().await, app.admin().await);
+        let second = location(&admin, "Elm Street", "America/New_York").await;
+        let body = json!({"location_ids": [clinic.location_id, second]});
+        admin.update(&format!("/v1/practitioners/{}", clinic.practitioner_id), body).await.expect(200);
+        let off = json!({"kind": "time_off", "starts_at": "2026-03-12T13:00:00-04:00", "ends_at": "2026-03-12T17:00:00-04:00", "reason": "Dentist"});
+        let off = admin.post(&format!("/v1/practitioners/{}/exceptions", clinic.practitioner_id), off).await.expect(201).id();
+        correct(&app, &clinic, "America/Chicago").await;
+        let stays = desk.get(&format!("/v1/exceptions/{off}")).await;
+        assert_eq!((span(&stays.body), stays.etag()), (["2026-03-12T17:00:00Z", "2026-03-12T21:00:00Z"], "\"1\"".into()));
     }
 
     async fn holds_and_reservations_end_if_their_time_has_another_local_time(app: App) {

@@ -14,6 +14,7 @@ use crate::error::Result;
 use crate::ids::{AppointmentId, LocationId, PatientId, PractitionerId};
 use crate::patients::model::Patient;
 use crate::scheduling::hours::weekly::TimeRange;
+use crate::scopes::Scope;
 
 /// The maximum number of appointments in a response.
 const MAX_LISTED: usize = 200;
@@ -78,7 +79,8 @@ pub struct AffectedAppointments {
     /// The booked appointments that the change affects, earliest first, at most 200. After a change of hours: those that the practitioner's
     /// hours no longer cover; after new time off or a closure: all that it overlaps. They do not change until they are moved or
     /// cancelled, and `GET /v1/appointments?needs_attention=true` lists them until then. After a change of a resource: those that
-    /// have a unit above the capacity, which `needs_attention` does not list.
+    /// have a unit above the capacity, which `needs_attention` does not list. Empty for a machine client without the scope
+    /// `appointments:read`.
     pub affected_appointments: Vec<AffectedAppointment>,
     /// The number of affected appointments.
     #[schema(minimum = 0)]
@@ -113,16 +115,12 @@ pub fn overbooked_within(
 }
 
 /// Loads those of the appointments that are booked. The audit event of the change names the patients.
-pub fn load<P>(tx: &mut Tx<P>, affected: &[AppointmentId]) -> Result<AffectedAppointments> {
+pub fn load(tx: &mut Tx, affected: &[AppointmentId]) -> Result<AffectedAppointments> {
     with_status(tx, affected, AppointmentStatus::Booked)
 }
 
 /// Loads those of the appointments that have this status. The audit event names the patients.
-pub fn with_status<P>(
-    tx: &mut Tx<P>,
-    affected: &[AppointmentId],
-    status: AppointmentStatus,
-) -> Result<AffectedAppointments> {
+pub fn with_status(tx: &mut Tx, affected: &[AppointmentId], status: AppointmentStatus) -> Result<AffectedAppointments> {
     let mut rows: Vec<Row> = Vec::new();
     for ids in affected.chunks(CHUNK) {
         rows.extend(
@@ -149,7 +147,10 @@ pub fn with_status<P>(
     }
     rows.sort_unstable_by_key(|((id, _, _, starts_at, _), ..)| (*starts_at, *id));
     let affected_total = rows.len();
-    let affected_appointments: Vec<_> = rows.into_iter().take(MAX_LISTED).map(item).collect();
+    // They name patients.
+    let may_read = tx.actor.client_scopes.as_ref().is_none_or(|scopes| scopes.contains(Scope::AppointmentsRead));
+    let most = if may_read { MAX_LISTED } else { 0 };
+    let affected_appointments: Vec<_> = rows.into_iter().take(most).map(item).collect();
     tx.audit.note_shown(affected_appointments.iter().map(|affected| affected.patient.id));
     Ok(AffectedAppointments { affected_appointments, affected_total })
 }

@@ -20,8 +20,8 @@ use crate::scheduling::setup::{offerings, practitioner};
 /// What has ended longer ago is over by any clock: two clocks differ by 26 hours at most.
 const OVER: SignedDuration = SignedDuration::from_hours(48);
 
-/// Moves the exceptions and closures of a location to the instants that show their local times by its new clock. Exceptions of all
-/// locations stay. The set-up must be locked ([`setup::lock`](crate::scheduling::setup::lock)), no slot yet, and the hours must be
+/// Moves the exceptions and closures of a location to the instants that show their local times by its new clock. Exceptions at all
+/// locations move if the practitioner works at this one only, because its clock is theirs; otherwise they stay. The set-up must be locked ([`setup::lock`](crate::scheduling::setup::lock)), no slot yet, and the hours must be
 /// published afterwards.
 pub fn keep(tx: &mut Tx, location: LocationId, clock: &ClockChange) -> Result<()> {
     // An exception that is added at this moment comes before or after the change as a whole.
@@ -34,8 +34,10 @@ pub fn keep(tx: &mut Tx, location: LocationId, clock: &ClockChange) -> Result<()
 
 fn keep_exceptions(tx: &mut Tx, location: LocationId, clock: &ClockChange) -> Result<()> {
     use practitioner_exceptions::dsl;
+    let only_here = offerings::working_only_at(tx.conn, location)?;
+    let everywhere = dsl::location_id.is_null().and(dsl::practitioner_id.eq_any(only_here));
     let rows: Vec<(ExceptionId, ExceptionKind, Timestamp, Timestamp, i32)> = practitioner_exceptions::table
-        .filter(dsl::location_id.eq(location))
+        .filter(dsl::location_id.eq(location).assume_not_null().or(everywhere))
         .filter(dsl::ends_at.gt(tx.now.minus(OVER)))
         .order(dsl::id)
         .select((dsl::id, dsl::kind, dsl::starts_at, dsl::ends_at, dsl::version))

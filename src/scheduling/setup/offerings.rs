@@ -63,6 +63,19 @@ pub fn working_at(conn: &mut Conn, location: LocationId) -> Result<Vec<Practitio
         .load(conn)?)
 }
 
+/// Loads the practitioners who work at this location and at no other one.
+pub fn working_only_at(conn: &mut Conn, location: LocationId) -> Result<Vec<PractitionerId>> {
+    let others = diesel::alias!(practitioner_locations as others);
+    let elsewhere = others
+        .filter(others.field(practitioner_locations::location_id).ne(location))
+        .select(others.field(practitioner_locations::practitioner_id));
+    Ok(practitioner_locations::table
+        .filter(practitioner_locations::location_id.eq(location))
+        .filter(practitioner_locations::practitioner_id.ne_all(elsewhere))
+        .select(practitioner_locations::practitioner_id)
+        .load(conn)?)
+}
+
 /// Loads the lengths of the visits that are offered at a location.
 pub(super) fn lengths_at(conn: &mut Conn, location: LocationId) -> Result<Vec<Lengths>> {
     Ok(practitioner_locations::table

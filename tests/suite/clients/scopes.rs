@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Machine, ask, lacks_scope};
 use crate::openapi::{document, operations};
+use crate::support::booking::book_nth;
 use crate::support::people::PASSWORD;
 use crate::support::{App, both};
 
@@ -67,6 +68,21 @@ both! {
         renewed.get("/v1/resources").await.expect(200);
         app.clock.advance(SignedDuration::from_secs(600));
         renewed.get("/v1/resources").await.problem(401, "unauthenticated");
+    }
+
+    async fn a_client_that_may_not_read_appointments_reads_no_patients_in_changes_of_plans(app: App) {
+        let (clinic, desk, ann) = (app.clinic().await, app.desk().await, app.patient("ann").await);
+        book_nth(&desk, &clinic.check, 0, &ann.patient_id).await.expect(201);
+        let role = |scopes: &[&str]| json!({"name": "Planner", "role": "admin", "scopes": scopes});
+        let planner = Machine::of(&app, role(&["practitioners:read", "practitioners:write"])).await.caller(&app).await;
+        let off = json!({"kind": "time_off", "starts_at": "2026-03-02T05:00:00Z", "ends_at": "2026-03-03T05:00:00Z", "reason": "Ill"});
+        let exceptions = format!("/v1/practitioners/{}/exceptions", clinic.practitioner_id);
+        let added = planner.post(&exceptions, off.clone()).await;
+        assert_eq!((&added.expect(201).body["affected_appointments"], &added.body["affected_total"]), (&json!([]), &json!(1)));
+        let affected = format!("{}/affected-appointments", added.location());
+        lacks_scope(&planner.get(&affected).await, Some("appointments:read"));
+        let reader = Machine::of(&app, role(&["appointments:read"])).await.caller(&app).await;
+        assert_eq!(reader.get(&affected).await.expect(200).body["affected_appointments"][0]["patient"]["display_name"], "ann Tester");
     }
 
     async fn operations_about_persons_and_access_are_closed_to_clients(app: App) {
