@@ -19,8 +19,11 @@ text_enum! {
 }
 
 impl AppointmentStatus {
+    /// In which an appointment claims the patient's time.
+    pub const LIVE: [Self; 2] = [Self::Booked, Self::CheckedIn];
+
     /// Returns whether the appointment claims the patient's time.
     pub fn is_live(self) -> bool {
-        matches!(self, Self::Booked | Self::CheckedIn)
+        Self::LIVE.contains(&self)
     }
 }

@@ -142,13 +142,13 @@ pub struct AppointmentDetails {
 }
 
 impl AppointmentDetails {
-    /// Why staff must call the patient, and since when: it is booked, but its start does not show the promised local time, or the
-    /// practitioner's hours do not cover it. The former counts first, because a move to the promised time may end the latter.
+    /// Why staff must act, and since when. It is booked, and its start does not show the promised local time; or it is booked or checked in,
+    /// and the practitioner's hours do not cover it. The former counts first, because a move to the promised time may end the latter.
     pub fn attention(&self) -> Option<(AttentionReason, Timestamp)> {
-        let is_booked = self.appointment.status == AppointmentStatus::Booked;
-        let zone_changed =
-            self.appointment.promise.zone_changed_since.map(|since| (AttentionReason::ZoneChanged, since));
-        zone_changed.or(self.off_plan.zip(self.off_plan_since)).filter(|_| is_booked)
+        let status = self.appointment.status;
+        let promised = self.appointment.promise.zone_changed_since.filter(|_| status == AppointmentStatus::Booked);
+        let uncovered = self.off_plan.zip(self.off_plan_since).filter(|_| status.is_live());
+        promised.map(|since| (AttentionReason::ZoneChanged, since)).or(uncovered)
     }
 
     /// The last instant at which patients may take a step online, if its status allows it.

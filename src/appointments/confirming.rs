@@ -68,7 +68,8 @@ pub(super) fn confirm_locked(tx: &mut Tx<impl Principal>, found: AppointmentDeta
     ),
     responses(
         (status = 200, description = "Confirmed", body = AppointmentView),
-        (status = 409, description = "`status_conflict`: it is not booked, or has begun; `allowed` has the possible steps"),
+        (status = 409, description = "`status_conflict`: it is not booked, has begun, or staff have not decided which time counts (`attention` is \
+            `zone_changed`); `allowed` has the possible steps"),
     ),
 )]
 #[post("/v1/appointments/{id}/confirm")]

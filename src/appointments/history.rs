@@ -180,6 +180,16 @@ pub(super) fn status_changed_at(tx: &mut Tx<impl Principal>, appointment: &Appoi
     Ok(at.unwrap_or(appointment.created_at))
 }
 
+/// Returns the times of the steps that ended the calls about an appointment: its check-ins, and the marks as a no-show.
+pub(super) fn ended_calls_at(tx: &mut Tx<impl Principal>, id: AppointmentId) -> Result<Vec<Timestamp>> {
+    use appointment_history::dsl;
+    Ok(appointment_history::table
+        .filter(dsl::appointment_id.eq(id))
+        .filter(dsl::action.eq_any([AppointmentStep::CheckIn, AppointmentStep::NoShow]))
+        .select(dsl::at)
+        .load(tx.conn)?)
+}
+
 /// Returns the time of the last check-in of each of these appointments.
 pub(super) fn checked_in_at(conn: &mut Conn, ids: &[AppointmentId]) -> Result<HashMap<AppointmentId, Timestamp>> {
     use appointment_history::dsl;

@@ -11,7 +11,7 @@ use super::appointment::AppointmentDetails;
 use super::link_tokens::{self, LinkPurpose};
 use super::notification::{self, Notification};
 use super::queries;
-use super::status::AppointmentStep;
+use super::status::{AppointmentStep, TIME_OPEN};
 use super::steps::{self, Cause};
 use crate::actor::Action;
 use crate::appointment_status::AppointmentStatus;
@@ -78,7 +78,7 @@ pub struct LinkedLocation {
     "location": {"name": "Riverside", "address": "12 Elm St, Springfield", "phone": "+12125550100", "phone_display": "(212) 555-0100"},
     "starts_at": "2026-03-09T13:30:00Z", "ends_at": "2026-03-09T14:30:00Z", "time_zone": "America/New_York",
     "confirmation_code": "K7MP-3XWD", "can_cancel": true, "can_move": true, "can_confirm": true, "cancellable_until": "2026-03-08T13:30:00Z",
-    "changeable_until": "2026-03-08T13:30:00Z", "confirmed_at": null,
+    "changeable_until": "2026-03-08T13:30:00Z", "confirmed_at": null, "is_time_open": false,
     "calendar": "BEGIN:VCALENDAR\r\n…\r\nEND:VCALENDAR\r\n"
 }))]
 pub struct LinkedAppointment {
@@ -116,6 +116,10 @@ pub struct LinkedAppointment {
     changeable_until: Option<Timestamp>,
     /// The time at which it was confirmed; null if it is not confirmed since it was booked or moved.
     confirmed_at: Option<Timestamp>,
+    /// Whether the clock of the location has changed since the patient was told the time, so that `starts_at` may not count. The clinic
+    /// decides, and tells the patient.
+    #[serde(default)]
+    is_time_open: bool,
     /// An iCalendar file (RFC 5545) for the patient's own calendar. The file of a cancelled appointment removes the entry.
     calendar: String,
 }
@@ -156,6 +160,7 @@ impl LinkedAppointment {
             cancellable_until,
             changeable_until,
             confirmed_at: appointment.confirmed_at,
+            is_time_open: circumstances.is_time_open,
         })
     }
 }
@@ -227,7 +232,7 @@ where
 /// Revokes the links of an appointment and mails new ones.
 ///
 /// # Errors
-/// [`Error::NotFound`]; the conflict `status_conflict` unless it is booked and not over.
+/// [`Error::NotFound`]; the conflict `status_conflict` unless it is booked and not over, and its time is certain.
 pub async fn renew(context: &Context, once: Once, id: AppointmentId) -> Result<()> {
     context.require(Action::AppointmentLinkManage)?;
     context
@@ -238,6 +243,9 @@ pub async fn renew(context: &Context, once: Once, id: AppointmentId) -> Result<(
                     ProblemCode::StatusConflict,
                     "Only a booked appointment that is not over has links.",
                 ));
+            }
+            if found.appointment.promise.zone_changed_since.is_some() {
+                return Err(Error::conflict(ProblemCode::StatusConflict, TIME_OPEN));
             }
             link_tokens::revoke_all(tx, id)?;
             let accounts = access::of_patient(tx.conn, found.patient.id)?;
@@ -320,7 +328,8 @@ pub(super) async fn cancel_appointment_link(
     ),
     responses(
         (status = 202, description = "The mails are queued"),
-        (status = 409, description = "`status_conflict`: it is not booked, or over"),
+        (status = 409, description = "`status_conflict`: it is not booked, or over, or staff have not decided which time counts (`attention` is \
+            `zone_changed`)"),
     ),
 )]
 #[post("/v1/appointments/{id}/links")]

@@ -76,8 +76,8 @@ pub struct AppointmentFilter {
     pub from: Option<Timestamp>,
     /// The latest start, exclusive.
     pub to: Option<Timestamp>,
-    /// Whether staff must call the patient, because the appointment is booked but the practitioner's hours do not cover it, or its start
-    /// does not show the promised local time any more. Staff only.
+    /// Whether staff must act, because the appointment is booked or checked in and the practitioner's hours do not cover it, or it is booked
+    /// and its start does not show the promised local time any more. Staff only.
     pub needs_attention: Option<bool>,
     /// Whether staff placed the appointment into the time of another one that it still shares. Staff only.
     pub overbooked: Option<bool>,

@@ -322,13 +322,17 @@ pub fn page(tx: &mut Tx, filter: &Filter, page: &Page) -> Result<(Vec<Appointmen
         let changed = alias!(appointments as changed);
         let zone_changed = changed
             .filter(changed.field(appointments::zone_changed_since).is_not_null())
+            .filter(changed.field(appointments::status).eq(AppointmentStatus::Booked))
             .select(changed.field(appointments::id).nullable());
         let hit = off_plan.select(slots::appointment_id).union_all(sharing).union_all(zone_changed);
         query = if needs_attention {
-            let booked = appointments::status.eq(AppointmentStatus::Booked);
-            query.filter(booked).filter(appointments::id.nullable().eq_any(hit))
+            query
+                .filter(appointments::status.eq_any(AppointmentStatus::LIVE))
+                .filter(appointments::id.nullable().eq_any(hit))
         } else {
-            query.filter(appointments::status.ne(AppointmentStatus::Booked).or(appointments::id.nullable().ne_all(hit)))
+            query.filter(
+                appointments::status.ne_all(AppointmentStatus::LIVE).or(appointments::id.nullable().ne_all(hit)),
+            )
         };
     }
     match filter.overbooked {

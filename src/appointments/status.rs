@@ -80,6 +80,8 @@ pub struct Circumstances {
     pub by_staff: bool,
     /// The last instant at which a patient may cancel or move it.
     pub cancel_until: Timestamp,
+    /// Whether its start does not show the local time that the patient was told, and staff have not decided which of both counts.
+    pub is_time_open: bool,
 }
 
 /// Returns the last instant at which patients may take a step online, if the status allows it. `cancel_until` is the end of its
@@ -95,6 +97,10 @@ pub fn is_late_cancellation(status: Status, now: Timestamp, cancel_until: Timest
     status == Status::Booked && now > cancel_until && !is_off_plan
 }
 
+/// Why nobody can be told, or confirm, a time that staff have not decided on.
+pub const TIME_OPEN: &str =
+    "The clock of the location has changed since the patient was told the time. The clinic decides which time counts.";
+
 /// Why a step is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Why {
@@ -106,6 +112,8 @@ pub enum Why {
     NotBegun,
     /// A confirmation needs an appointment that has not started.
     Begun,
+    /// A confirmation needs a time that is certain.
+    TimeOpen,
     /// A check-in and a completion need the day of the appointment.
     TooEarly,
     /// An undo, and a check-in after a no-show, need the day of the last change.
@@ -144,6 +152,7 @@ impl Circumstances {
         }
         match step {
             Step::Confirm if self.now >= self.starts_at => Err(Why::Begun),
+            Step::Confirm if self.is_time_open => Err(Why::TimeOpen),
             Step::NoShow if self.now < self.starts_at => Err(Why::NotBegun),
             Step::CheckIn | Step::Complete if !self.day_has_come() => Err(Why::TooEarly),
             // The day on which the mistake was made counts, not that of the visit: a correction made late in the
@@ -184,6 +193,7 @@ impl From<Refused> for Error {
             Why::StaffOnly => (ProblemCode::StatusConflict, "Only the clinic's staff can do this.".to_owned()),
             Why::NotBegun => (ProblemCode::StatusConflict, "The appointment has not begun yet.".to_owned()),
             Why::Begun => (ProblemCode::StatusConflict, "The appointment has begun already.".to_owned()),
+            Why::TimeOpen => (ProblemCode::StatusConflict, TIME_OPEN.to_owned()),
             Why::TooEarly => (ProblemCode::TooEarly, "The day of the appointment has not come yet.".to_owned()),
             Why::AnotherDay => {
                 (ProblemCode::StatusConflict, "This is possible only on the day of the last change.".to_owned())
@@ -221,6 +231,16 @@ mod tests {
             zone: crate::zones::Zones::bundled().get("America/New_York").expect("a zone"),
             by_staff: true,
             cancel_until: at("2026-03-08T14:00:00Z"),
+            is_time_open: false,
+        }
+    }
+
+    #[test]
+    fn a_time_that_staff_have_not_decided_on_cannot_be_confirmed_and_everything_else_can_be_done() {
+        let open = Circumstances { is_time_open: true, ..circumstances("2026-03-09T13:00:00Z") };
+        assert_eq!(open.decide(Status::Booked, Step::Confirm).expect_err("refused").why, Why::TimeOpen);
+        for step in [Step::Reschedule, Step::Cancel, Step::CheckIn] {
+            assert!(open.decide(Status::Booked, step).is_ok(), "{step}");
         }
     }
 
@@ -311,14 +331,15 @@ mod tests {
     }
 
     fn any_circumstances() -> impl Strategy<Value = Circumstances> {
-        (-100_000_i64..100_000, -100_000_i64..100_000, any::<bool>(), 0_i64..3000).prop_map(
-            |(now, changed, by_staff, notice)| {
+        (-100_000_i64..100_000, -100_000_i64..100_000, any::<bool>(), 0_i64..3000, any::<bool>()).prop_map(
+            |(now, changed, by_staff, notice, is_time_open)| {
                 let base = circumstances("2026-03-09T14:00:00Z");
                 Circumstances {
                     now: base.now.plus(SignedDuration::from_secs(now)),
                     changed_at: base.now.plus(SignedDuration::from_secs(changed)),
                     by_staff,
                     cancel_until: base.starts_at.minus(SignedDuration::from_mins(notice)),
+                    is_time_open,
                     ..base
                 }
             },

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::appointment::{Appointment, AppointmentDetails};
-use super::history::{Change, status_changed_at};
+use super::history::{Change, ended_calls_at, status_changed_at};
 use super::notification::{self, Notification};
 use super::overbooking;
 use super::queries;
@@ -22,6 +22,7 @@ use crate::http::{Body, IdempotencyKey, PathId};
 use crate::ids::AppointmentId;
 use crate::intake::flag_ownership;
 use crate::intake::follow_up::planning as follow_up;
+use crate::messages::outbox;
 use crate::patients::{self, access, care};
 use crate::scheduling::slots::locking;
 use crate::scheduling::slots::releasing::{Released, release};
@@ -148,11 +149,17 @@ pub fn advance(
     flag_ownership::follow(tx.conn, tx.env, &was, &is)?;
     let visit = &after.appointment;
     match step {
+        AppointmentStep::CheckIn | AppointmentStep::NoShow => outbox::end_calls(tx.conn, visit.id, tx.now)?,
         AppointmentStep::Complete => {
             let seen_on = visit.starts_at.in_zone(&after.location.zone(&tx.env.config.zones)?).date();
             follow_up::visit_completed(tx, visit.patient_id, visit.id, seen_on)?;
         }
         AppointmentStep::Undo if is_reopened => follow_up::visit_undone(tx, visit.patient_id, visit.id)?,
+        AppointmentStep::Undo => {
+            // The patient still has to hear of the visit.
+            let ended_at = ended_calls_at(tx, visit.id)?;
+            outbox::resume_calls(tx.conn, visit.id, &ended_at, tx.now)?;
+        }
         _ => {}
     }
     if is_cancelled {
@@ -172,6 +179,7 @@ pub(super) fn circumstances(tx: &mut Tx<impl Principal>, found: &AppointmentDeta
         zone: found.location.zone(&tx.env.config.zones)?,
         by_staff: tx.actor.is_staff(),
         cancel_until: found.appointment.cancel_until(),
+        is_time_open: found.appointment.promise.zone_changed_since.is_some(),
     })
 }
 
@@ -215,7 +223,7 @@ pub(super) async fn cancel_appointment(
 /// The patient has arrived. Possible from the day of the visit on, in the location's time zone. Also checks in a patient who was
 /// marked as a no-show, on the day of that mark. If practitioners placed the appointment with themselves, or with a colleague without
 /// having a care relationship, the check-in opens the patient's clinical data. A practitioner who checks such a patient in gives a
-/// reason in `Access-Reason`, unless they may read the data already.
+/// reason in `Access-Reason`, unless they may read the data already. Open calls about the appointment are completed.
 #[utoipa::path(
     tag = "appointments",
     operation_id = "check_in_appointment",
@@ -246,7 +254,7 @@ pub(super) async fn check_in_appointment(
 
 /// Mark a patient as a no-show
 ///
-/// The patient did not come. Possible from the start of the appointment on.
+/// The patient did not come. Possible from the start of the appointment on. Open calls about the appointment are completed.
 #[utoipa::path(
     tag = "appointments",
     operation_id = "mark_appointment_no_show",
@@ -306,8 +314,8 @@ pub(super) async fn complete_appointment(
 /// Undo the last step
 ///
 /// A check-in and a no-show become `booked` again, a completed appointment becomes `checked-in`. The follow-up that was scheduled after the
-/// visit is cancelled, and one that it replaced is scheduled again. Possible on the day of the step, in the location's time zone. A cancellation cannot be undone, because its slots are free for others. An undo needs a reason,
-/// because it corrects the record.
+/// visit is cancelled, and one that it replaced is scheduled again. Calls that the step completed are open again. Possible on the day of the step, in the location's time zone. A
+/// cancellation cannot be undone, because its slots are free for others. An undo needs a reason, because it corrects the record.
 #[utoipa::path(
     tag = "appointments",
     operation_id = "undo_appointment",

@@ -94,9 +94,10 @@ pub struct AppointmentView {
     pub created_at: Timestamp,
     /// The time of the last change.
     pub updated_at: Timestamp,
-    /// Why staff must call the patient: the appointment is booked, but the practitioner's hours do not cover it, or the law of the time
-    /// zone changed. Staff only. Ends when the appointment is moved or cancelled. It follows the practitioner's hours and the data of
-    /// time zones, so neither the ETag nor `updated_at` changes with it.
+    /// Why staff must act. The appointment is booked, and the law of the time zone, or the location's time zone, changed: call the patient.
+    /// Or it is booked or checked in, and the practitioner's hours do not cover it: call the patient, or find the patient who waits
+    /// another time. Staff only. Ends when the appointment is moved, completed or cancelled. It follows the practitioner's hours and the
+    /// data of time zones, so neither the ETag nor `updated_at` changes with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub attention: Option<AppointmentAttention>,

@@ -177,6 +177,31 @@ pub fn supersede(tx: &mut Conn, appointment: AppointmentId, now: Timestamp) -> R
     Ok(())
 }
 
+/// Completes the open calls about an appointment, because the patient came, or was expected and did not come.
+pub fn end_calls(tx: &mut Conn, appointment: AppointmentId, now: Timestamp) -> Result<()> {
+    let open = messages::table
+        .filter(messages::appointment_id.eq(appointment))
+        .filter(messages::status.eq(MessageStatus::ToPhone));
+    diesel::update(open).set(done(now)).execute(tx)?;
+    Ok(())
+}
+
+/// Opens the calls again that [`end_calls`] completed at one of these instants, by mistake.
+pub fn resume_calls(tx: &mut Conn, appointment: AppointmentId, ended_at: &[Timestamp], now: Timestamp) -> Result<()> {
+    let ended = messages::table
+        .filter(messages::appointment_id.eq(appointment))
+        .filter(messages::status.eq(MessageStatus::Done))
+        .filter(messages::done_at.eq_any(ended_at.iter().copied().map(Some)))
+        .filter(messages::done_by.is_null());
+    let open = (
+        messages::status.eq(MessageStatus::ToPhone),
+        messages::done_at.eq(None::<Timestamp>),
+        messages::updated_at.eq(now),
+    );
+    diesel::update(ended).set(open).execute(tx)?;
+    Ok(())
+}
+
 /// Completes the open calls and the failed mails to a mailbox about an appointment, because the desk says only the newest state.
 pub fn supersede_to(tx: &mut Conn, appointment: AppointmentId, mailbox: &str, now: Timestamp) -> Result<()> {
     let open = messages::table
@@ -203,6 +228,16 @@ pub fn has_open_call(conn: &mut Conn, appointment: AppointmentId) -> Result<bool
         .filter(messages::appointment_id.eq(appointment))
         .filter(messages::status.eq(MessageStatus::ToPhone));
     Ok(diesel::select(exists(open)).get_result(conn)?)
+}
+
+/// Returns whether a message of a kind about a patient, created since then, was mailed, or told by staff.
+pub fn was_told(conn: &mut Conn, patient: PatientId, kind: MessageKind, since: Timestamp) -> Result<bool> {
+    let told = messages::table
+        .filter(messages::patient_id.eq(patient))
+        .filter(messages::kind.eq(kind))
+        .filter(messages::created_at.ge(since))
+        .filter(messages::sent_at.is_not_null().or(messages::done_by.is_not_null()));
+    Ok(diesel::select(exists(told)).get_result(conn)?)
 }
 
 /// Returns when the newest message about an appointment was created.

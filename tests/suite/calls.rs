@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
+use crate::appointments::act;
 use crate::support::booking::{book_nth, booking, post_booking};
 use crate::support::clinic::free_slots;
 use crate::support::people::patient_json;
@@ -60,6 +61,25 @@ both! {
         assert_eq!(to_phone(&desk).await.len(), 0);
         assert_eq!(desk.get("/v1/messages?status=done").await.items()[0]["done"], done);
         desk.post(&path, json!({})).await.problem(409, "message_not_open");
+    }
+
+    async fn calls_about_a_visit_end_when_the_patient_comes_and_are_open_again_when_that_was_a_mistake(app: App) {
+        let (clinic, desk) = (app.clinic().await, app.desk().await);
+        let patient = without_email(&desk, "en").await;
+        let visit = book_nth(&desk, &clinic.follow_up, 0, &patient).await.body;
+        let calls = async || to_phone(&desk).await.len();
+        assert_eq!(calls().await, 1);
+        // One step may be undone after the other.
+        for (steps, left) in [(&["check-in", "undo"][..], 1), (&["check-in", "complete", "undo", "undo"], 1), (&["check-in"], 0)] {
+            for step in steps {
+                app.clock.advance(SignedDuration::from_mins(1));
+                act(&desk, &visit, step).await.expect(200);
+                assert!(*step == "undo" || calls().await == 0, "{step}");
+            }
+            assert_eq!(calls().await, left, "{steps:?}");
+        }
+        let call = desk.get("/v1/messages?status=done").await.items().remove(0);
+        assert_eq!((&call["appointment_id"], &call["done"]["by"]), (&visit["id"], &Value::Null));
     }
 
     async fn nobody_who_has_heard_of_a_change_is_called_about_it(app: App) {

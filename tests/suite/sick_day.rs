@@ -10,6 +10,7 @@ use crate::resources::{chairs, free, practitioners};
 use crate::support::booking::{book, book_nth, path};
 use crate::support::clinic::practitioner;
 use crate::support::people::patient_json;
+use crate::support::visitor::{Visitor, plain};
 use crate::support::{App, Client, Clinic, Reply, both};
 
 const MOVE_ALL: &str = "/v1/appointments/reschedule";
@@ -101,6 +102,26 @@ both! {
         for hidden in ["Rosa", "Tester"] {
             assert!(!moved.text.contains(hidden));
         }
+    }
+
+    async fn a_patient_who_waits_while_the_practitioner_is_away_needs_attention(app: App) {
+        let (clinic, desk) = (app.clinic().await, app.desk().await);
+        let (ann, bob) = (app.patient("ann").await, app.patient("bob").await);
+        let here = book_nth(&desk, &clinic.check, 4, &ann.patient_id).await.body;
+        let later = book_nth(&desk, &clinic.check, 8, &bob.patient_id).await.body;
+        act(&desk, &here, "check-in").await.expect(200);
+        ill(&desk, &clinic).await;
+        assert_eq!(desk.get(&path(&here, "")).await.body["attention"]["reason"], "time_off");
+        let attention = desk.get("/v1/appointments?needs_attention=true").await.items();
+        assert_eq!(attention.iter().map(|visit| visit["id"].clone()).collect::<Vec<_>>(), [here["id"].clone(), later["id"].clone()]);
+        let visitor = Visitor::signed_in(app.anon(), "desk@clinic.example").await;
+        for page in ["/desk", "/desk/calls"] {
+            let text = plain(&visitor.get(page).await.expect(200).text);
+            assert!(text.contains("the patient is here: the practitioner is away"), "{page}: {text}");
+        }
+        act(&desk, &here, "complete").await.expect(200);
+        assert_eq!(desk.get("/v1/appointments?needs_attention=true").await.items().len(), 1);
+        assert_eq!(desk.get("/v1/appointments?needs_attention=false").await.items().len(), 1);
     }
 
     async fn patients_who_have_checked_in_are_listed_apart_and_have_no_proposals(app: App) {
