@@ -36,7 +36,7 @@ const PAGE_FORMS: [(&str, &str); 12] = [
 
 /// The pages of people who are signed in by a cookie, and their forms, with the operation that each runs. A page that shows what several
 /// operations read has the one that says most.
-static MEMBER_PAGES: [(Method, &str, &str); 153] = [
+static MEMBER_PAGES: [(Method, &str, &str); 155] = [
     (Method::GET, "/account", "list_sessions"),
     (Method::GET, "/account/patients/{id}/uses", "list_patient_audit_events"),
     (Method::POST, "/account/sessions/{id}", "delete_session"),
@@ -111,6 +111,7 @@ static MEMBER_PAGES: [(Method, &str, &str); 153] = [
     (Method::GET, "/desk/events", "get_event_stream"),
     (Method::POST, "/desk/calls/{id}/complete", "complete_message"),
     (Method::POST, "/desk/calls/{id}/resend", "resend_message"),
+    (Method::POST, "/desk/calls/told-times", "resolve_zone_changes"),
     // The empty field shows nobody.
     (Method::GET, "/desk/patients", "list_locations"),
     (Method::POST, "/desk/patients", "list_patients"),
@@ -141,6 +142,7 @@ static MEMBER_PAGES: [(Method, &str, &str); 153] = [
     (Method::GET, "/desk/visits/{id}/times", "get_appointment"),
     (Method::POST, "/desk/visits/{id}/undo", "undo_appointment"),
     (Method::GET, "/desk/waitlist", "list_waitlist_entries"),
+    (Method::POST, "/desk/waitlist/{id}/offers", "update_waitlist_entry"),
     (Method::POST, "/desk/waitlist/{id}/end", "cancel_waitlist_entry"),
     (Method::POST, "/desk/waitlist-offers/{id}/claim", "claim_waitlist_offer"),
     (Method::POST, "/desk/waitlist-offers/{id}/decline", "decline_waitlist_offer"),

@@ -364,6 +364,7 @@
     for (const part of all("[data-status]")) part.hidden = (part.dataset.status === "cancelled") !== cancelled;
     const open = appointment.status === "booked" && new Date(appointment.starts_at) > new Date();
     one('[data-part="moved"]').hidden = !moved;
+    one('[data-part="time-open"]').hidden = !appointment.is_time_open || !open;
     one('[data-part="can-confirm"]').hidden = !appointment.can_confirm;
     one('[data-part="confirmed"]').hidden = !appointment.confirmed_at;
     one('[data-part="can-move"]').hidden = !appointment.can_move;

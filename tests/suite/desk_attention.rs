@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::booking::{book_nth, path};
+use crate::support::booking::{book, book_nth, path};
 use crate::support::clinic::{free_slots, location, practitioner};
 use crate::support::filled_form::{FilledForm, led_to};
 use crate::support::visitor::{Visitor, plain};
@@ -17,9 +17,10 @@ async fn at_the_desk(app: &App) -> Visitor {
 both! {
     async fn the_desk_reads_which_time_the_patient_was_told_and_settles_it_with_one_button(app: App) {
         let (clinic, desk, admin) = (app.clinic().await, app.desk().await, app.admin().await);
+        let (ann, ben) = (app.patient("ann").await, app.patient("ben").await);
         let mut visits = Vec::new();
-        for (nth, name) in [(8, "ann"), (16, "ben")] {
-            visits.push(book_nth(&desk, &clinic.check, nth, &app.patient(name).await.patient_id).await.expect(201).body.clone());
+        for (nth, patient) in [(8, &ann), (16, &ben)] {
+            visits.push(book_nth(&desk, &clinic.check, nth, &patient.patient_id).await.expect(201).body.clone());
         }
         let zone = json!({"time_zone": "America/Chicago"});
         admin.update(&format!("/v1/locations/{}", clinic.location_id), zone).await.expect(200);
@@ -38,13 +39,31 @@ both! {
         let clock: jiff::civil::DateTime = told.parse().expect("a time");
         let clock = clock.strftime("%A, %B %-d, %-I:%M %p").to_string();
         assert!(text.contains(&format!("the patient was told {clock}")), "{clock} in {text}");
-        visitor.submit(&page, &format!("/desk/visits/{}/keep-told-time", id(&visits[0])), &[]).await.expect(303);
+        // Until staff decide, nobody is told another time, or confirms one.
+        let mails = app.mails().await.len();
+        for (client, step) in [(&desk, "links"), (&desk, "confirm"), (&ann, "confirm")] {
+            let refused = client.post_empty(&path(&visits[0], &format!("/{step}"))).await;
+            refused.problem(409, "status_conflict");
+            assert!(refused.text.contains("decides which time counts"), "{}", refused.text);
+        }
+        assert_eq!(app.mails().await.len(), mails);
+        assert!(!text.contains("Tell the patient again") && !text.contains("Patient confirms"), "{text}");
+        let own = Visitor::signed_in(app.anon(), &ann.email).await;
+        for address in ["/visits".to_owned(), format!("/visits/{}", id(&visits[0]))] {
+            let seen = plain(&own.get(&address).await.expect(200).text);
+            assert!(seen.contains("The clock of this place has changed") && !seen.contains("Yes, I will come"), "{seen}");
+        }
+        let kept = visitor.submit(&page, &format!("/desk/visits/{}/keep-told-time", id(&visits[0])), &[]).await;
+        let kept = visitor.get(&led_to(&kept)).await;
+        assert!(kept.expect(200).text.contains("The visit is at the time that the patient was told."), "{}", kept.text);
         let kept = desk.get(&path(&visits[0], "")).await.body;
         assert_eq!((&kept["promised"]["local"], kept.get("attention")), (&json!(told), None));
         assert_ne!(kept["starts_at"], visits[0]["starts_at"]);
 
         let page = visitor.get(&format!("/desk/visits/{}", id(&visits[1]))).await;
-        visitor.submit(&page, &format!("/desk/visits/{}/accept-time", id(&visits[1])), &[]).await.expect(303);
+        let accepted = visitor.submit(&page, &format!("/desk/visits/{}/accept-time", id(&visits[1])), &[]).await;
+        let accepted = visitor.get(&led_to(&accepted)).await;
+        assert!(accepted.expect(200).text.contains("The visit stays at this time"), "{}", accepted.text);
         let accepted = desk.get(&path(&visits[1], "")).await.body;
         assert_eq!((&accepted["starts_at"], accepted.get("attention")), (&visits[1]["starts_at"], None));
         assert_ne!(accepted["promised"]["local"], visits[1]["promised"]["local"]);
@@ -53,6 +72,30 @@ both! {
         assert!(again.expect(409).text.contains("There is nothing to decide."), "{}", again.text);
         let list = visitor.get("/desk/calls").await;
         assert!(!list.expect(200).text.contains("ann Tester"), "{}", list.text);
+    }
+
+    async fn one_button_keeps_the_told_times_of_visits_that_are_in_each_others_way(app: App) {
+        let (clinic, desk, admin) = (app.clinic().await, app.desk().await, app.admin().await);
+        let (ann, ben) = (app.patient("ann").await, app.patient("ben").await);
+        let slots = free_slots(&desk, &clinic.check).await;
+        let mut visits = Vec::new();
+        // An hour apart, by which the correction moves them.
+        for (slot, patient) in [(&slots[40], &ann), (&slots[44], &ben)] {
+            visits.push(book(&desk, slot, &clinic.check, &patient.patient_id).await.expect(201).body.clone());
+        }
+        admin.update(&format!("/v1/locations/{}", clinic.location_id), json!({"time_zone": "America/Chicago"})).await.expect(200);
+        let visitor = at_the_desk(&app).await;
+        let list = eventually(async || {
+            let page = visitor.get("/desk/calls").await;
+            if page.expect(200).text.matches("the patient was told").count() == 2 { Ok(page) } else { Err(page.text) }
+        })
+        .await;
+        let done = FilledForm::to(&list, "/told-times").send(&visitor, "/desk/calls/told-times").await;
+        assert!(!visitor.get(&led_to(&done)).await.expect(200).text.contains("the patient was told"));
+        for visit in &visits {
+            let kept = desk.get(&path(visit, "")).await.body;
+            assert_eq!((&kept["promised"]["local"], kept.get("attention")), (&visit["promised"]["local"], None));
+        }
     }
 
     async fn pages_of_the_desk_name_a_practitioner_and_a_kind_of_visit_that_are_no_longer_in_use(app: App) {

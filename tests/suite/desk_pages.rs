@@ -105,6 +105,10 @@ both! {
         let form = visitor.get("/desk/patients/new").await;
         let wrong = visitor.submit(form.expect(200), "/desk/patients/new", &[("family_name", "Example"), ("date_of_birth", "")]).await;
         assert!(wrong.expect(422).text.contains("Please check these fields"), "{}", wrong.text);
+        let missing = plain(&wrong.text);
+        for words in ["Birth date: This is missing.", "Sex, as the insurance has it: Choose one."] {
+            assert!(missing.contains(words), "{words}: {missing}");
+        }
         let fields = [
             ("given_name", "Ann"), ("family_name", "Exam<ple"), ("date_of_birth", "1967-09-14"), ("administrative_sex", "female"),
             ("phone", "(202) 555-0123"), ("preferred_language", "en"),
@@ -320,6 +324,20 @@ both! {
         assert!(FilledForm::to(&page, "/moves").has_empty_move(), "{text}");
     }
 
+    async fn free_time_that_is_too_short_for_any_visit_leads_nowhere(app: App) {
+        let (clinic, desk, admin, ann) = (app.clinic().await, app.desk().await, app.admin().await, app.patient("ann").await);
+        // The two checks leave a quarter of an hour between them.
+        for nth in [8, 9] {
+            book_nth(&desk, &clinic.check, nth, &ann.patient_id).await.expect(201);
+        }
+        let visitor = at_the_desk(&app).await;
+        let day = async || plain(&visitor.get("/desk").await.expect(200).text);
+        assert!(!day().await.contains("(too short)"));
+        admin.update(&format!("/v1/visit-types/{}", clinic.check), json!({"active": false})).await.expect(200);
+        let text = day().await;
+        assert_eq!(text.matches("(too short)").count(), 1, "{text}");
+    }
+
     async fn a_walk_in_is_booked_from_the_free_time_of_the_day(app: App) {
         let (clinic, desk) = (app.clinic().await, app.desk().await);
         let visitor = at_the_desk(&app).await;
@@ -418,9 +436,21 @@ both! {
             expected[changed] = after[changed].clone();
         }
         assert_eq!(after, expected);
-        // The form is of an older version by now.
-        let stale = right.with(&[("phone", "(202) 555-0178")]).send(&visitor, &path).await;
-        assert!(stale.expect(412).text.contains("It has changed since you opened the page."), "{}", stale.text);
+        // The form is of an older version by now. Nothing typed is lost, and the next press saves it.
+        let stale = right.with(&[("phone", "(202) 555-0178"), ("preferred_language", "fr")]).send(&visitor, &path).await;
+        let text = plain(&stale.expect(412).text);
+        for words in ["The record has changed since you opened this form", "Telephone: (202) 555-0177", "value=\"(202) 555-0178\""] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+        FilledForm::to(&stale, "/correct").send(&visitor, &path).await.expect(303);
+        let after = desk.get(&format!("/v1/patients/{patient}")).await.body;
+        assert_eq!((&after["phone"], &after["preferred_language"]), (&json!("+12025550178"), &json!("fr")));
+        // A language that the list does not have stands in it while the record has it.
+        desk.update(&format!("/v1/patients/{patient}"), json!({"preferred_language": "es-MX"})).await.expect(200);
+        let form = FilledForm::to(&visitor.get(&path).await, "/correct");
+        assert_eq!((form.value("preferred_language"), form.value("other_language")), (Some("es-MX"), Some("")));
+        form.with(&[("preferred_language", "en")]).send(&visitor, &path).await.expect(303);
+        assert_eq!(desk.get(&format!("/v1/patients/{patient}")).await.body["preferred_language"], "en");
     }
 
     async fn the_desk_sends_the_mail_about_a_visit_again(app: App) {
@@ -437,7 +467,7 @@ both! {
             led.push(led_to(&visitor.submit(&page, &format!("{path}/links"), &[]).await));
         }
         assert_eq!(led[0], led[1]);
-        assert!(visitor.get(&led[0]).await.expect(200).text.contains("The mail is on its way."));
+        assert!(visitor.get(&led[0]).await.expect(200).text.contains("The patient is told once more"));
         app.mails().await;
         assert_eq!(app.mails_to(&ann.email).await.len(), before + 1, "pressed twice, sent once");
     }

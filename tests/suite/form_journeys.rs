@@ -26,7 +26,7 @@ async fn list_a_medicine(phone: &Browser) {
     phone.choose("Do you take any medicines", "I list them here").await;
     phone.choose("Do you have an allergy", "None that I know of").await;
     phone.press("Save and continue").await;
-    phone.see("one more question").await;
+    phone.see("this page asks more").await;
     phone.expect_accessible().await;
     phone.press("Add").await;
     phone.see("What is the medicine called?").await;

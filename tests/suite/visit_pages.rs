@@ -146,6 +146,17 @@ both! {
         assert!(!list.expect(200).text.contains(question) && list.text.contains("Confirmed"), "{}", list.text);
     }
 
+    async fn a_visit_that_was_cancelled_stays_in_the_list_of_the_patient(app: App) {
+        let clinic = app.clinic().await;
+        let (ann, desk) = (app.patient("ann").await, app.desk().await);
+        let visit = book_nth(&ann, &clinic.check, 100, &ann.patient_id).await.body;
+        desk.post(&path(&visit, "/cancel"), json!({"reason": "The doctor is away"})).await.expect(200);
+        let list = Visitor::signed_in(app.anon(), ANN).await.get("/visits").await;
+        for words in ["No visit is booked.", "Earlier and cancelled", &format!("visits/{}?", id(&visit)), "Cancelled"] {
+            assert!(list.expect(200).text.contains(words), "{words}: {}", list.text);
+        }
+    }
+
     async fn a_form_that_is_sent_twice_changes_a_visit_once_and_a_stale_one_changes_nothing(app: App) {
         let clinic = app.clinic().await;
         let ann = app.patient("ann").await;

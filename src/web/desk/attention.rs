@@ -1,4 +1,4 @@
-//! Why the patient of a booked visit must be called.
+//! Why staff must act on a visit that is booked or checked in.
 
 use jiff::civil::DateTime;
 use minijinja::{Value, context};
@@ -8,7 +8,7 @@ use crate::appointments::view::AppointmentView;
 use crate::messages::times::Moment;
 use crate::scheduling::hours::plan::AttentionReason;
 
-/// Why staff must call the patient, and the local time that the patient was told if the visit does not show it any more.
+/// Why staff must act, and the local time that the patient was told if the visit does not show it any more.
 pub(super) fn attention(visit: &AppointmentView, language: Language) -> Value {
     let reason = visit.attention.as_ref().map(|attention| attention.reason);
     let is_moved = reason == Some(AttentionReason::ZoneChanged);

@@ -1,9 +1,10 @@
-//! The calls to make, those to one number together, the booked visits that cannot stay as they are, and the mails that could not be sent.
+//! The calls to make, those to one number together, the visits that cannot stay as they are, and the mails that could not be sent.
 
 use std::collections::BTreeSet;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
+use jiff::SignedDuration;
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 use rls::form_dsl::Bilingual;
@@ -31,22 +32,30 @@ pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpRes
         messages(&member, "status=to_phone&sort=created_at&limit=100", asked.first("calls")).await?;
     let (failed, more_failed) = messages(&member, "status=failed&limit=50", asked.first("mails")).await?;
     let (visits, more_visits) = visits(&member).await?;
+    let is_zone_changed =
+        |one: &&Value| one.get_attr("attention").is_ok_and(|why| why.as_str() == Some("zone_changed"));
+    let zone_changed: Vec<Value> =
+        visits.iter().filter(is_zone_changed).filter_map(|one| one.get_attr("id").ok()).collect();
     let values = context! {
-        visits => visits, more_visits => more_visits,
+        visits => visits, zone_changed => zone_changed, more_visits => more_visits,
         more_calls => more_calls.map(|next| part(&next, asked.first("mails"))),
         more_failed => more_failed.map(|next| part(asked.first("calls"), &next)),
         calls => together(calls).iter().map(|calls| calls_of(&member, calls)).collect::<Vec<_>>(),
         failed => failed.iter().map(|mail| mail_of(mail, member.language)).collect::<Vec<_>>(),
+        // Of the visits that one press was to move.
+        left => asked.first("left").parse::<usize>().ok(),
         form_key => member.form_key(),
     };
     member.answer("desk-calls", StatusCode::OK, values).await
 }
 
-/// The booked visits about which the desk must call, and whether there are more.
+/// The visits on which the desk must act, and whether there are more.
 async fn visits(member: &Member) -> Result<(Vec<Value>, bool)> {
     const OPERATION: &str = "list_appointments";
-    let query = "needs_attention=true&limit=50";
-    let (filter, page) = (member.parameters(OPERATION, query)?, member.parameters(OPERATION, query)?);
+    // Those that are long over are no longer the desk's concern, and would hide the others.
+    let from = member.context.env.now().minus(SignedDuration::from_hours(12));
+    let query = format!("needs_attention=true&from={from}&limit=50");
+    let (filter, page) = (member.parameters(OPERATION, &query)?, member.parameters(OPERATION, &query)?);
     let found = appointments::list(&member.context, filter, page).await?;
     let clinic = Clinic::of_visits(member, &found.items).await?;
     let shown = found.items.iter().map(|one| visit::facts(member, one, &clinic)).collect();
@@ -174,7 +183,8 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         };
         let visits: Vec<Value> = failed.iter().enumerate().map(|(at, _)| visit(at == 0)).collect();
         let values = context! {
-            root => "../", member => member, visits => visits, more_visits => !calls.is_empty(), calls => calls, failed => failed, form_key => "k",
+            root => "../", member => member, visits => visits, zone_changed => if calls.is_empty() { vec![] } else { vec!["1"] }, more_visits => !calls.is_empty(),
+            left => if calls.is_empty() { Some(failed.len()) } else { None }, calls => calls, failed => failed, form_key => "k",
         };
         ("desk-calls", context! { more_calls => more, more_failed => more, ..values })
     };

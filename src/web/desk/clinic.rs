@@ -1,5 +1,6 @@
 //! The locations, practitioners and kinds of visit, as the desk chooses between them.
 
+use jiff::SignedDuration;
 use text::Language;
 
 use super::super::book::visit_name;
@@ -88,6 +89,11 @@ impl Clinic {
         self.visit_types.iter().chain(&self.other_visit_types).find(|one| one.id == id)
     }
 
+    /// Whether a kind of visit can be booked.
+    pub fn is_offered(&self, id: VisitTypeId) -> bool {
+        self.kind(id).is_some_and(|kind| kind.active)
+    }
+
     /// The patients' word for a kind of visit, if it is another one than the desk's.
     pub fn patients_word(&self, id: VisitTypeId, language: Language) -> Option<String> {
         self.kind(id).and_then(|kind| patients_word(kind, language))
@@ -113,6 +119,16 @@ pub(super) fn patients_word(kind: &VisitTypeView, language: Language) -> Option<
 
 pub(super) async fn locations(member: &Member) -> Result<Vec<LocationView>> {
     Ok(locations::list(&member.public(), member.parameters("list_locations", MOST)?).await?.items)
+}
+
+/// The shortest working time of a practitioner for a visit that can be booked. None if there is no such visit.
+pub(super) async fn shortest_visit(member: &Member) -> Result<Option<SignedDuration>> {
+    let kinds = member.parameters("list_visit_types", "")?;
+    let page = member.parameters("list_visit_types", MOST)?;
+    let kinds = visit_types::list(&member.public(), Some(member.context.actor.clone()), kinds, page).await?.items;
+    let minutes = |kind: &VisitTypeView| kind.buffer_before_minutes + kind.duration_minutes + kind.buffer_after_minutes;
+    let shortest = kinds.iter().filter(|kind| kind.active).map(minutes).min();
+    Ok(shortest.map(|minutes| SignedDuration::from_mins(minutes.into())))
 }
 
 /// The location of this id, or the first one if there is no id.

@@ -7,7 +7,9 @@ use actix_web::http::StatusCode;
 use minijinja::{Value, context};
 use serde_json::{Value as Json, json};
 
+use super::super::form_post::Sent;
 use super::clinic::{locations, phone};
+use super::registering::Fields;
 use super::{Member, MemberForm, refuse, registering, spoken, version};
 use crate::error::{Error, Result};
 use crate::http::etag::IfMatch;
@@ -17,26 +19,49 @@ use crate::patients::records::model::{PatientPatch, PatientView};
 use crate::patients::records::updating;
 use crate::scheduling::setup::locations::LocationView;
 
+/// The hidden fields with what the form was drawn from have this before their names.
+const WAS: &str = "was_";
+
 /// Shows the form with the record.
 pub(super) async fn show(member: Member, PathId(id): PathId<PatientId>) -> Result<HttpResponse> {
     let found = updating::read(&member.context, id).await?;
     let patient = &found.object.patient;
-    let typed = stored(patient, &locations(&member).await?);
-    registering::answer(&member, &typed, more(patient, found.version), StatusCode::OK, &[]).await
+    let stored = stored(patient, &locations(&member).await?);
+    registering::answer(&member, &stored, more(patient, found.version, &stored), StatusCode::OK, &[]).await
 }
 
-/// What the form has beside its fields.
-fn more(patient: &PatientView, version: i32) -> Value {
+/// What the form has beside its fields. `was` is what it was drawn from.
+fn more(patient: &PatientView, version: i32, was: &Fields) -> Value {
     let correcting = context! { id => patient.id.to_string(), name => patient.display_name.as_str() };
-    context! { correcting => correcting, version => version }
+    let was: Vec<_> = was.iter().map(|(name, text)| (format!("{WAS}{name}"), text.clone())).collect();
+    context! { correcting => correcting, version => version, was => was, changed => Value::from(()) }
+}
+
+/// What the form was drawn from.
+fn drawn(sent: &Sent) -> Fields {
+    registering::FIELDS.into_iter().map(|name| (name, sent.first(&format!("{WAS}{name}")).to_owned())).collect()
+}
+
+/// The fields whose texts differ. A language that the desk types goes before the one of the list.
+fn differing(one: &Fields, other: &Fields) -> Vec<&'static str> {
+    let text = |fields: &Fields, name: &str| match name {
+        "preferred_language" => registering::language(fields),
+        _ => fields.get(name).map(|text| text.trim().to_owned()).unwrap_or_default(),
+    };
+    let fields = registering::FIELDS.into_iter().filter(|name| *name != "other_language");
+    fields.filter(|name| text(one, name) != text(other, name)).collect()
+}
+
+/// A stale form with what others have changed since it was drawn: what the desk has not touched is as the record has it now.
+fn renewed(typed: &Fields, was: &Fields, now: &Fields) -> Fields {
+    let touched = differing(typed, was);
+    let is_typed = |name: &str| touched.contains(&if name == "other_language" { "preferred_language" } else { name });
+    now.iter().map(|(name, text)| (*name, if is_typed(name) { typed[name].clone() } else { text.clone() })).collect()
 }
 
 /// The fields of the form as the record has them.
-fn stored(patient: &PatientView, locations: &[LocationView]) -> BTreeMap<&'static str, String> {
+fn stored(patient: &PatientView, locations: &[LocationView]) -> Fields {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    let language = patient.preferred_language.clone();
-    let (listed, other) =
-        if spoken::is_common(&language) { (language, String::new()) } else { (String::new(), language) };
     let interpreter = if patient.interpreter_needed { "yes" } else { "" };
     BTreeMap::from([
         ("given_name", text(&patient.given_name)),
@@ -45,34 +70,26 @@ fn stored(patient: &PatientView, locations: &[LocationView]) -> BTreeMap<&'stati
         ("administrative_sex", patient.administrative_sex.as_str().to_owned()),
         ("phone", patient.phone.as_ref().map(|number| phone(number, locations)).unwrap_or_default()),
         ("email", text(&patient.email)),
-        ("preferred_language", listed),
-        ("other_language", other),
+        ("preferred_language", patient.preferred_language.clone()),
+        ("other_language", String::new()),
         ("interpreter_needed", interpreter.to_owned()),
     ])
 }
 
 /// What the form changes. An address that is sent again would count as entered again, although nobody has.
-fn patch(typed: &BTreeMap<&'static str, String>, before: &BTreeMap<&'static str, String>) -> Json {
-    let of = |fields: &BTreeMap<&'static str, String>, name: &str| {
-        fields.get(name).map(|text| text.trim().to_owned()).unwrap_or_default()
-    };
+fn patch(typed: &Fields, was: &Fields) -> Json {
     let mut built = json!({});
-    for name in ["given_name", "family_name", "date_of_birth", "administrative_sex", "phone", "email"] {
-        let text = of(typed, name);
-        if text != of(before, name) {
-            built[name] = if text.is_empty() { Json::Null } else { text.into() };
-        }
+    for name in differing(typed, was) {
+        let text = typed.get(name).map_or("", |text| text.trim());
+        built[name] = match name {
+            "preferred_language" => registering::language(typed).into(),
+            "interpreter_needed" => (!text.is_empty()).into(),
+            _ if text.is_empty() => Json::Null,
+            _ => text.into(),
+        };
     }
-    if built.get("given_name").is_some() {
-        built["mononym"] = of(typed, "given_name").is_empty().into();
-    }
-    let language = registering::language(typed);
-    if language != registering::language(before) {
-        built["preferred_language"] = language.into();
-    }
-    let needs_interpreter = !of(typed, "interpreter_needed").is_empty();
-    if needs_interpreter == of(before, "interpreter_needed").is_empty() {
-        built["interpreter_needed"] = needs_interpreter.into();
+    if let Some(given) = built.get("given_name") {
+        built["mononym"] = given.is_null().into();
     }
     built
 }
@@ -81,9 +98,8 @@ fn patch(typed: &BTreeMap<&'static str, String>, before: &BTreeMap<&'static str,
 pub(super) async fn save(form: MemberForm, PathId(id): PathId<PatientId>) -> Result<HttpResponse> {
     let member = &form.member;
     let version = version(&form)?;
-    let before = updating::read(&member.context, id).await?.object.patient;
-    let typed = registering::typed(&form.sent);
-    let built = patch(&typed, &stored(&before, &locations(member).await?));
+    let (typed, was) = (registering::typed(&form.sent), drawn(&form.sent));
+    let built = patch(&typed, &was);
     let changed = match input::read_built::<PatientPatch>(&built, &*member.operation("update_patient")?) {
         Ok(body) => updating::update(&member.context, id, IfMatch::version(version), body.value).await,
         Err(error) => Err(error),
@@ -91,20 +107,52 @@ pub(super) async fn save(form: MemberForm, PathId(id): PathId<PatientId>) -> Res
     match changed {
         Ok(_) => Ok(member.go_to(&format!("desk/patients/{id}"))),
         Err(Error::Invalid(errors)) => {
+            let patient = updating::read(&member.context, id).await?.object.patient;
             let status = StatusCode::UNPROCESSABLE_ENTITY;
-            registering::answer(member, &typed, more(&before, version), status, &errors).await
+            registering::answer(member, &typed, more(&patient, version, &was), status, &errors).await
         }
+        Err(Error::Stale) => show_stale(member, id, &typed, &was).await,
         Err(error) => refuse(&form, &format!("desk/patients/{id}/correct"), error).await,
     }
 }
 
+/// Shows the form once more, up to date, with what others have changed. The next press stores what the desk typed.
+async fn show_stale(member: &Member, id: PatientId, typed: &Fields, was: &Fields) -> Result<HttpResponse> {
+    let found = updating::read(&member.context, id).await?;
+    let patient = &found.object.patient;
+    let now = stored(patient, &locations(member).await?);
+    let renewed = renewed(typed, was, &now);
+    if differing(&renewed, &now).is_empty() {
+        // The form was sent twice.
+        return Ok(member.go_to(&format!("desk/patients/{id}")));
+    }
+    let word = |name: &str| match name {
+        "preferred_language" => spoken::name(&now[name], member.language),
+        _ => now[name].clone(),
+    };
+    let changed: BTreeMap<&str, String> = differing(&now, was).into_iter().map(|name| (name, word(name))).collect();
+    let values = context! { changed => changed, ..more(patient, found.version, &now) };
+    registering::answer(member, &renewed, values, StatusCode::PRECONDITION_FAILED, &[]).await
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::super::form_post::Sent;
     use super::*;
 
-    fn fields(form: &str) -> BTreeMap<&'static str, String> {
+    fn fields(form: &str) -> Fields {
         registering::typed(&Sent::read(form.as_bytes()))
+    }
+
+    #[test]
+    fn a_stale_form_keeps_what_was_typed_and_takes_over_what_others_have_changed() {
+        let was = fields("given_name=Ann&family_name=Example&phone=1&preferred_language=en");
+        let typed = fields("given_name=Ann&family_name=Samples&phone=1&preferred_language=en&other_language=hmn");
+        let now = fields("given_name=Anna&family_name=Example&phone=2&preferred_language=es&interpreter_needed=yes");
+        let renewed = renewed(&typed, &was, &now);
+        let expected = "given_name=Anna&family_name=Samples&phone=2&preferred_language=en&other_language=hmn&interpreter_needed=yes";
+        assert_eq!(renewed, fields(expected));
+        assert_eq!(patch(&renewed, &now), json!({"family_name": "Samples", "preferred_language": "hmn"}));
+        assert_eq!(differing(&now, &was), ["given_name", "phone", "preferred_language", "interpreter_needed"]);
     }
 
     #[test]

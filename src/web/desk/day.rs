@@ -2,8 +2,8 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
-use jiff::ToSpan;
 use jiff::civil::Date as Day;
+use jiff::{SignedDuration, ToSpan};
 use minijinja::{Value, context};
 use text::Language;
 use url::form_urlencoded::Serializer;
@@ -12,7 +12,7 @@ use super::super::form_post::Sent;
 use super::super::language::both;
 use super::Member;
 use super::attention::attention;
-use super::clinic::{chosen, locations, phone};
+use super::clinic::{chosen, locations, phone, shortest_visit};
 use super::spoken;
 use super::wanted::Wanted;
 use crate::appointment_status::AppointmentStatus;
@@ -42,6 +42,7 @@ pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpRes
         "" => now.date(),
         text => text.parse().map_err(|_| Error::NotFound)?,
     };
+    let shortest = shortest_visit(&member).await?;
     let sheet = day_sheet::read(&member.context, location.id, Some(day)).await?;
     let place = location.id.to_string();
     let to = |day: Day| link(&place, &day.to_string());
@@ -68,7 +69,7 @@ pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpRes
         today => to(now.date()),
         after => to(day.saturating_add(1.day())),
         rows => rows,
-        free => free(&sheet, member.language),
+        free => free(&sheet, shortest, member.language),
         notes => notes(&sheet, member.language),
         calls => sheet.calls.len(),
         form_key => member.form_key(),
@@ -129,17 +130,18 @@ pub(super) fn shown_patient(member: &Member, patient: &AppointmentPatient, locat
     }
 }
 
-/// The free time of each practitioner: "9:00 AM to 10:30 AM", with the page that books from its start on.
-fn free(sheet: &DaySheet, language: Language) -> Vec<Value> {
+/// The free time of each practitioner: "9:00 AM to 10:30 AM", with the page that books from its start on if the shortest visit fits.
+fn free(sheet: &DaySheet, shortest: Option<SignedDuration>, language: Language) -> Vec<Value> {
     let is_free = |gap: &&AgendaGap| gap.kind == AgendaGapKind::Free;
     let mut names: Vec<&str> =
         sheet.gaps.iter().filter(is_free).filter_map(|gap| gap.practitioner_name.as_deref()).collect();
     names.sort_unstable();
     names.dedup();
+    let fits = |gap: &AgendaGap| shortest.is_some_and(|shortest| gap.starts_at.plus(shortest) <= gap.ends_at);
     let times = |name: &str| -> Vec<Value> {
         let own = sheet.gaps.iter().filter(is_free).filter(|gap| gap.practitioner_name.as_deref() == Some(name));
-        own.map(|gap| context! { span => span(gap, language), link => wanted(gap, sheet).link("desk/patients") })
-            .collect()
+        let link = |gap: &AgendaGap| fits(gap).then(|| wanted(gap, sheet).link("desk/patients"));
+        own.map(|gap| context! { span => span(gap, language), link => link(gap) }).collect()
     };
     names.iter().map(|name| context! { practitioner => *name, times => times(name) }).collect()
 }
@@ -217,8 +219,8 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
             locations => if all { vec![location(true), location(false)] } else { vec![location(true)] },
             before => "desk?x", today => "desk?x", after => "desk?x", rows => rows,
             free => if all {
-                let time = context! { span => "9:00 AM to 9:30 AM", link => "desk/patients?x" };
-                vec![context! { practitioner => "Dr. Osei", times => [time.clone(), time] }]
+                let time = |link: Option<&str>| context! { span => "9:00 AM to 9:30 AM", link => link };
+                vec![context! { practitioner => "Dr. Osei", times => [time(Some("desk/patients?x")), time(None)] }]
             } else { vec![] },
             notes => if all { vec![
                 context! { what => "Away", who => "Dr. Osei", span => "9:00 AM to 9:30 AM", reason => "Ill" },

@@ -91,6 +91,8 @@ pub(super) fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(form("/desk/calls/{id}/complete").post(calls::complete).default_service(only_post()));
     cfg.service(form("/desk/calls/{id}/resend").post(calls::resend).default_service(only_post()));
     cfg.service(web::resource("/desk/waitlist").get(waitlist::show).default_service(only_get()));
+    cfg.service(form("/desk/calls/told-times").post(steps::keep_told_times).default_service(only_post()));
+    cfg.service(form("/desk/waitlist/{id}/offers").post(waitlist::go_on).default_service(only_post()));
     cfg.service(form("/desk/waitlist/{id}/end").post(waitlist::end).default_service(only_post()));
     cfg.service(form("/desk/waitlist-offers/{id}/claim").post(waitlist::claim).default_service(only_post()));
     cfg.service(form("/desk/waitlist-offers/{id}/decline").post(waitlist::decline).default_service(only_post()));

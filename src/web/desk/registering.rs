@@ -15,10 +15,10 @@ use crate::error::{Error, FieldError, Result};
 use crate::http::input;
 use crate::patients::records::creating;
 
-/// The fields of the form, named as the members of the API. `other_language` is a language that the list does not have.
+/// The fields of the form in its order, named as the members of the API. `other_language` is a language that the list does not have.
 pub(super) const FIELDS: [&str; 9] = [
-    "given_name",
     "family_name",
+    "given_name",
     "date_of_birth",
     "administrative_sex",
     "phone",
@@ -28,39 +28,51 @@ pub(super) const FIELDS: [&str; 9] = [
     "interpreter_needed",
 ];
 
+/// The texts of the fields.
+pub(super) type Fields = BTreeMap<&'static str, String>;
+
 pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpResponse> {
     let wanted = Wanted::of(&Sent::read(request.query_string().as_bytes()));
     answer(&member, &typed(&Sent::read(b"preferred_language=en")), more(&wanted), StatusCode::OK, &[]).await
 }
 
+/// The languages to choose from: the common ones, and the one that the record has.
+fn languages(member: &Member, typed: &Fields) -> Vec<Value> {
+    let of_record = typed.get("preferred_language").filter(|tag| !tag.is_empty() && !spoken::is_common(tag));
+    let of_record = of_record.map(|tag| context! { code => tag, name => spoken::name(tag, member.language) });
+    of_record.into_iter().chain(spoken::choices(member.language)).collect()
+}
+
 /// The fields of the form as they were sent.
-pub(super) fn typed(sent: &Sent) -> BTreeMap<&'static str, String> {
+pub(super) fn typed(sent: &Sent) -> Fields {
     FIELDS.into_iter().map(|name| (name, sent.first(name).to_owned())).collect()
 }
 
 /// What the form of a new record has beside its fields.
 fn more(wanted: &Wanted) -> Value {
-    context! { correcting => Value::from(()), ..wanted.values() }
+    context! { correcting => Value::from(()), was => Value::from(()), changed => Value::from(()), ..wanted.values() }
 }
 
 /// Draws the form: of a new record, or of one that is corrected.
 pub(super) async fn answer(
     member: &Member,
-    typed: &BTreeMap<&'static str, String>,
+    typed: &Fields,
     more: Value,
     status: StatusCode,
     errors: &[FieldError],
 ) -> Result<HttpResponse> {
     let wrong: BTreeMap<String, String> =
         errors.iter().map(|one| (one.pointer.trim_start_matches('/').to_owned(), one.detail.clone())).collect();
+    let mut in_order: Vec<String> = wrong.keys().cloned().collect();
+    in_order.sort_by_key(|name| FIELDS.iter().position(|field| field == name).unwrap_or(FIELDS.len()));
     let values = context! {
-        typed => typed.clone(), wrong => wrong, languages => spoken::choices(member.language), form_key => member.form_key(), ..more
+        typed => typed.clone(), wrong => wrong, in_order => in_order, languages => languages(member, typed), form_key => member.form_key(), ..more
     };
     member.answer("desk-register", status, values).await
 }
 
 /// The language that the fields name. One that is typed goes before the list.
-pub(super) fn language(typed: &BTreeMap<&'static str, String>) -> String {
+pub(super) fn language(typed: &Fields) -> String {
     let text = |name: &str| typed.get(name).map_or("", |text| text.trim());
     let other = text("other_language");
     let named = if other.is_empty() { text("preferred_language") } else { other };
@@ -107,18 +119,23 @@ pub(super) async fn register(form: MemberForm) -> Result<HttpResponse> {
 pub(super) fn examples() -> Vec<(&'static str, Value)> {
     /// What every field has: a value of the field of the sex, too.
     const EXAMPLE: &str = "female";
-    let page = |all: bool| {
+    let page = |all: bool, is_wrong: bool| {
         let typed: BTreeMap<&str, &str> =
             FIELDS.into_iter().map(|name| (name, if all { EXAMPLE } else { "" })).collect();
-        let wrong: BTreeMap<&str, &str> = FIELDS.into_iter().filter(|_| all).map(|name| (name, "is wrong")).collect();
+        let wrong: BTreeMap<&str, &str> =
+            FIELDS.into_iter().chain(["other"]).filter(|_| is_wrong).map(|name| (name, "is wrong")).collect();
         let member = super::super::member::example(true);
         let languages = [context! { code => EXAMPLE, name => "English" }, context! { code => "es", name => "Spanish" }];
         let wanted = if all { Wanted::default().with("location_id", "1") } else { Wanted::default() };
         let values = context! {
-            root => "../../", member => member, typed => typed, wrong => wrong, languages => languages, form_key => "k",
-            correcting => all.then(|| context! { id => "1", name => "Ann <b>Example" }), ..wanted.values()
+            root => "../../", member => member, typed => typed, wrong => wrong.clone(), in_order => wrong.into_keys().collect::<Vec<_>>(),
+            languages => languages, form_key => "k",
+            correcting => all.then(|| context! { id => "1", name => "Ann <b>Example" }),
+            was => all.then(|| [("was_phone", "1")]), changed => all.then(|| context! {
+                given_name => "Anna", email => "", administrative_sex => EXAMPLE, interpreter_needed => if is_wrong { "yes" } else { "" },
+            }), ..wanted.values()
         };
         ("desk-register", values)
     };
-    vec![page(true), page(false)]
+    vec![page(true, true), page(true, false), page(false, true), page(false, false)]
 }

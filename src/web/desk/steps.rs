@@ -1,5 +1,5 @@
-//! The steps of a visit as buttons: check-in, no-show, completion, undo, confirmation, cancellation, the mail once more, and the two answers to a
-//! changed time zone.
+//! The steps of a visit as buttons: check-in, no-show, completion, undo, confirmation, cancellation, the mail once more, and the two
+//! answers to a changed time zone.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -9,7 +9,7 @@ use crate::appointments::status::AppointmentStep;
 use crate::appointments::steps::{Cause, take_step};
 use crate::appointments::zone_changes::{accepting, resolving};
 use crate::appointments::{confirming, links};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::http::PathId;
 use crate::http::etag::IfMatch;
 use crate::ids::AppointmentId;
@@ -60,8 +60,17 @@ pub(super) async fn keep_told_time(form: MemberForm, PathId(id): PathId<Appointm
     let resolution = resolving::resolve(&form.member.context, vec![id]).await?;
     match resolution.unresolved.into_iter().next() {
         Some(why) => say_why(&form, &page, StatusCode::CONFLICT, Some(why.detail)).await,
-        None => Ok(form.member.go_to(&page)),
+        None => Ok(form.member.go_to(&format!("{page}?did=told-time"))),
     }
+}
+
+/// Moves the visits of the list to the instants that show the local times that their patients were told. They may be in each other's way, so
+/// they move together.
+pub(super) async fn keep_told_times(form: MemberForm) -> Result<HttpResponse> {
+    let ids = form.sent.all("visit").map(|id| id.parse().map_err(|_| Error::NotFound)).collect::<Result<Vec<_>>>()?;
+    let resolution = resolving::resolve(&form.member.context, ids).await?;
+    // Those that could not move are still in the list.
+    Ok(form.member.go_to(&format!("desk/calls?left={}", resolution.unresolved.len())))
 }
 
 /// Keeps the start of a visit, whose local time is another one than the patient was told.
@@ -69,7 +78,7 @@ pub(super) async fn accept_time(form: MemberForm, PathId(id): PathId<Appointment
     let page = format!("desk/visits/{id}");
     let if_match = IfMatch::version(version(&form)?);
     match accepting::accept(&form.member.context, form.once(&format!("accept time {id}")), id, if_match).await {
-        Ok(_) => Ok(form.member.go_to(&page)),
+        Ok(_) => Ok(form.member.go_to(&format!("{page}?did=accepted"))),
         Err(error) => refuse(&form, &page, error).await,
     }
 }

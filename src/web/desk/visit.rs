@@ -21,6 +21,7 @@ use crate::error::Result;
 use crate::http::PathId;
 use crate::ids::AppointmentId;
 use crate::messages::times::Moment;
+use crate::scheduling::hours::plan::AttentionReason;
 
 /// Shows the visit, after a form of the desk with what it did.
 pub(super) async fn show(
@@ -48,11 +49,16 @@ pub(super) async fn show(
         changes => changes,
         can_check_in => matches!(visit.status, AppointmentStatus::Booked | AppointmentStatus::NoShow) && date <= today,
         can_be_missed => is_booked && visit.starts_at <= now,
-        can_mail => is_booked && visit.ends_at > now,
+        can_mail => is_booked && visit.ends_at > now && !is_time_open(visit),
         did => did,
         ..facts(&member, visit, &clinic)
     };
     member.answer("desk-visit", StatusCode::OK, values).await
+}
+
+/// Whether staff have not decided yet which time counts after a change of the zone.
+fn is_time_open(visit: &AppointmentView) -> bool {
+    visit.attention.as_ref().is_some_and(|attention| attention.reason == AttentionReason::ZoneChanged)
 }
 
 /// A visit in a list or on its page.
@@ -135,16 +141,16 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
             root => "../../", member => super::super::member::example(true), form_key => "k",
             version => 1, location => "1", date => "2026-03-09", changes => [change(None), change(Some("Ill"))],
             can_check_in => all || status == "noshow", can_be_missed => all, can_mail => all,
-            did => match status { "booked" if all => "booked", "booked" => "moved", "noshow" => "sent", _ => "" }, ..example_facts(status, all)
+            did => match status { "booked" if all => "booked", "booked" => "moved", "noshow" => "sent", "fulfilled" => "told-time", "cancelled" => "accepted", _ => "" }, ..example_facts(status, all)
         };
         ("desk-visit", values)
     })
     .into_iter()
-    .chain(["time_off", "closure", "hours"].map(|attention| {
+    .chain([("time_off", "checked-in"), ("closure", "booked"), ("hours", "booked")].map(|(attention, status)| {
         let values = context! {
             root => "../../", member => super::super::member::example(true), form_key => "k",
             version => 1, location => "1", date => "2026-03-09", changes => [change(None)],
-            can_check_in => false, can_be_missed => false, can_mail => true, did => "", ..context! { attention => attention, told => Value::from(()), ..example_facts("booked", true) }
+            can_check_in => false, can_be_missed => false, can_mail => true, did => "", ..context! { attention => attention, told => Value::from(()), ..example_facts(status, true) }
         };
         ("desk-visit", values)
     }))

@@ -25,7 +25,8 @@ const MOST: usize = 50;
 /// What was done before the page was opened, as its address says.
 const DONE: [&str; 2] = ["waiting", "not_waiting"];
 
-/// Shows what is to come, the next one first, what the patients wait for, and what was, the last one first.
+/// Shows what is to come, the next one first, what the patients wait for, and what is over: first what was cancelled of the future, then what
+/// was, the last one first.
 pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpResponse> {
     if member.is_staff() {
         return Ok(member.go_to(member.home()));
@@ -36,18 +37,22 @@ pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpRes
     let patients = current_user::read(&member.context).await?.patients;
     let names: BTreeMap<PatientId, String> =
         patients.iter().map(|patient| (patient.id, patient.display_name.clone())).collect();
-    let is_open = |visit: &&AppointmentView| visit.status != AppointmentStatus::Cancelled;
+    let (cancelled, open): (Vec<_>, Vec<_>) =
+        to_come.items.iter().partition(|visit| visit.status == AppointmentStatus::Cancelled);
     let mut upcoming = Vec::new();
-    for visit in to_come.items.iter().filter(is_open) {
+    for visit in open {
         let history = standing(&member, visit).await?;
         // Only a visit that can be confirmed has them: the version that the page shows, and a key of its form.
-        let is_unconfirmed = visit.status == AppointmentStatus::Booked && visit.confirmed_at.is_none();
+        let is_time_open = shown::is_time_open(&member, visit);
+        let is_unconfirmed = visit.status == AppointmentStatus::Booked && visit.confirmed_at.is_none() && !is_time_open;
         let version = if is_unconfirmed { Some(shown::read(&member, visit.id).await?.version) } else { None };
         upcoming.push(context! {
-            history => history, version => version, form_key => member.form_key(), ..entry(&member, visit, &to_come, &names)
+            history => history, version => version, is_time_open => is_time_open, form_key => member.form_key(), ..entry(&member, visit, &to_come, &names)
         });
     }
-    let earlier: Vec<Value> = past.items.iter().map(|visit| entry(&member, visit, &past, &names)).collect();
+    let cancelled = cancelled.into_iter().map(|visit| entry(&member, visit, &to_come, &names));
+    let over: Vec<Value> =
+        cancelled.chain(past.items.iter().map(|visit| entry(&member, visit, &past, &names))).collect();
     let waiting = waitlist_entry::all(&member, &to_come, &names).await?;
     let sent = Sent::read(request.query_string().as_bytes());
     let values = context! {
@@ -55,7 +60,7 @@ pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpRes
         form_key => member.form_key(),
         waiting => waiting,
         upcoming => upcoming,
-        earlier => earlier,
+        over => over,
         several => names.len() > 1,
         has_patients => !names.is_empty(),
     };
@@ -97,19 +102,19 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         context! {
             id => "1", when => "Monday, March 9, 2026", time => "9:30 AM (EDT)", visit => "First visit", practitioner => "Dr. Osei",
             location => "Elm", patient => "Ann Example", status => status, confirmed => confirmed,
-            history => shown::example_history()[history].clone(), version => (status == "booked" && !confirmed).then_some(1), form_key => "k",
+            history => shown::example_history()[history].clone(), is_time_open => history == 4, version => (status == "booked" && !confirmed).then_some(1), form_key => "k",
         }
     };
-    let page = |upcoming: Vec<Value>, earlier: Vec<Value>, several: bool, has_patients: bool| {
+    let page = |upcoming: Vec<Value>, over: Vec<Value>, several: bool, has_patients: bool| {
         let done = if several { Some(DONE[0]) } else { has_patients.then_some(DONE[1]) };
         let waiting = if has_patients { waitlist_entry::examples() } else { vec![] };
         let values = context! {
-            member => member.clone(), done => done, form_key => "k", waiting => waiting, upcoming => upcoming, earlier => earlier,
+            member => member.clone(), done => done, form_key => "k", waiting => waiting, upcoming => upcoming, over => over,
             several => several, has_patients => has_patients,
         };
         ("visits", values)
     };
-    let earlier = ["booked", "checked-in", "fulfilled", "cancelled", "noshow"].map(|status| visit(status, false, 3));
+    let over = ["booked", "checked-in", "fulfilled", "cancelled", "noshow"].map(|status| visit(status, false, 3));
     vec![
         page(
             vec![
@@ -119,7 +124,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
                 visit("checked-in", false, 3),
                 visit("booked", false, 4),
             ],
-            earlier.into(),
+            over.into(),
             true,
             true,
         ),

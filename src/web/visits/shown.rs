@@ -2,6 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
+use jiff::civil::DateTime;
 use minijinja::{Value, context};
 
 use super::super::book::visit_name;
@@ -47,6 +48,7 @@ pub(super) async fn show(
         done => DONE.into_iter().find(|done| *done == sent.first("done")),
         status => visit.status.as_str(),
         is_to_come => is_to_come,
+        is_time_open => is_time_open(&member, visit),
         confirmed => visit.confirmed_at.is_some(),
         can_move => is_to_come && is_open(visit.changeable_until),
         can_cancel => is_to_come && is_open(visit.cancellable_until),
@@ -56,6 +58,13 @@ pub(super) async fn show(
         facts => facts(&member, visit).await?,
     };
     member.answer("visit", StatusCode::OK, values).await
+}
+
+/// Whether the start does not show the local time that the patient was told. Staff decide which of both counts.
+pub(super) fn is_time_open(member: &Member, visit: &AppointmentView) -> bool {
+    let starts = visit.starts_at.in_zone(&member.zone(&visit.time_zone)).datetime();
+    let told = visit.promised.as_ref().and_then(|told| told.local.parse::<DateTime>().ok());
+    visit.status == AppointmentStatus::Booked && told.is_some_and(|told| told != starts)
 }
 
 /// What pages show of a visit.
@@ -110,7 +119,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
             let some = nth % 2 == 0;
             let values = context! {
                 root => "../", member => member.clone(), id => "1", version => 1, form_key => "k", done => done, status => status,
-                is_to_come => status == "booked", confirmed => some, can_move => nth != 1, can_cancel => nth != 1, until => some.then_some("Sunday"),
+                is_to_come => status == "booked", is_time_open => nth == 4, confirmed => some, can_move => nth != 1, can_cancel => nth != 1, until => some.then_some("Sunday"),
                 history => example_history()[nth % 5].clone(), waits => (nth == 0 || nth == 3).then(|| waits(nth == 0)), facts => example_facts(),
             };
             all.push(("visit", values));
