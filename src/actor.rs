@@ -4,7 +4,7 @@ use crate::audit_context::AuditContext;
 use crate::error::{Error, ProblemCode, Result};
 use crate::ids::{PractitionerId, SessionId, UserId};
 pub use crate::role::Role;
-use crate::scopes::Scopes;
+use crate::scopes::{Scope, Scopes};
 
 /// The signed-in caller of a request.
 #[derive(Debug, Clone)]
@@ -240,6 +240,11 @@ impl Actor {
     pub fn without_session(user_id: UserId, role: Role, audit: AuditContext) -> Self {
         let session_id = SessionId(uuid::Uuid::nil());
         Self { user_id, session_id, client_scopes: None, role, practitioner_id: None, access_reason: None, audit }
+    }
+
+    /// Whether what this scope permits may be shown: to people always, to a machine client if its access token has the scope.
+    pub fn has_scope(&self, scope: Scope) -> bool {
+        self.client_scopes.as_ref().is_none_or(|scopes| scopes.contains(scope))
     }
 
     /// How far the action reaches for this caller.

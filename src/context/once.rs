@@ -74,6 +74,7 @@ impl<P: Principal> Once<P> {
     pub(super) fn request(self, context: &Context<P>) -> Option<Request<P>> {
         Some(Request {
             account: context.actor.account().unwrap_or(NO_ACCOUNT),
+            scopes: context.actor.actor().and_then(|actor| actor.client_scopes.as_ref()).map(ToString::to_string),
             operation: format!("{} {}", context.audit.operation(), context.target).trim_end().to_owned(),
             key: self.key?,
             body: self.body,
@@ -86,6 +87,8 @@ impl<P: Principal> Once<P> {
 pub(super) struct Request<P> {
     /// The account, or [`NO_ACCOUNT`].
     account: UserId,
+    /// The scopes of a machine client's token. A token with fewer does not get what one with more was shown.
+    scopes: Option<String>,
     /// The operation's id with the ids in the path.
     operation: String,
     key: String,
@@ -126,10 +129,11 @@ impl<P> Request<P> {
         Place::new("idempotency_keys", "result", self.account.0)
     }
 
-    /// A digest of the operation and the body.
+    /// A digest of the operation, the body and a client's scopes.
     fn digest(&self) -> Vec<u8> {
         let length = self.operation.len().to_be_bytes();
-        let parts: [&[u8]; 3] = [&length, self.operation.as_bytes(), &self.body];
+        let scopes = self.scopes.as_deref().unwrap_or_default();
+        let parts: [&[u8]; 4] = [&length, self.operation.as_bytes(), &self.body, scopes.as_bytes()];
         digest::digest(&digest::SHA256, &parts.concat()).as_ref().to_vec()
     }
 

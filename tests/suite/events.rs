@@ -52,7 +52,7 @@ fn numbers(events: &[Value]) -> Vec<i64> {
 }
 
 /// Fails unless the numbers are 1, 2, 3 … and the versions of each object rise.
-fn assert_whole(events: &[Value]) {
+pub(crate) fn assert_whole(events: &[Value]) {
     let count = i64::try_from(events.len()).expect("few");
     assert_eq!(numbers(events), (1..=count).collect::<Vec<_>>());
     let mut versions: BTreeMap<&str, i64> = BTreeMap::new();

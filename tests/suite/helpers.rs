@@ -95,6 +95,17 @@ both! {
         admin.post(&invitations, own).await.problem(429, "mailbox_full");
     }
 
+    async fn a_patient_does_not_learn_that_others_have_invited_an_address(app: App) {
+        let (ann, desk) = (app.patient("ann").await, app.desk().await);
+        let record = desk.post("/v1/patients", patient_json("Vera", "vera@example.org")).await.expect(201).id();
+        let own = json!({"email": "vera@example.org", "relation": "self"});
+        desk.post(&format!("/v1/patients/{record}/invitations"), own).await.expect(202);
+        for _ in 0..5 {
+            invite(&ann, "vera@example.org").await.expect(202);
+        }
+        assert_eq!(app.mails_to("vera@example.org").await.len(), 5, "the mailbox gets no more");
+    }
+
     async fn an_invitation_does_not_tell_whose_address_it_is_sent_to(app: App) {
         let (ann, desk) = (app.patient("ann").await, app.desk().await);
         let staff = desk.get("/v1/me").await.string("/user/email");

@@ -259,10 +259,10 @@ both! {
         desk.delete(&off.location()).await.expect(200);
         let read = desk.get(&format!("/v1/appointments/{other}")).await.body;
         assert_eq!(read["attention"]["reason"], "closure");
-        // A patient who is checked in needs no call any more.
+        // Somebody must help a patient who is checked in.
         app.clock.set("2026-03-03T13:50:00Z".parse().expect("an instant"));
         desk.post_empty(&format!("/v1/appointments/{other}/check-in")).await.expect(200);
-        assert_eq!(attention(&desk).await.len(), 3);
+        assert_eq!(attention(&desk).await.len(), 4);
         let day = desk.get(&format!("/v1/practitioners/{colleague}/agenda")).await.body;
         assert_eq!((&day["date"], &day["gaps"][0]["kind"], &day["gaps"][0]["reason"]), (&json!("2026-03-03"), &json!("closure"), &json!("Burst pipe")));
         admin.delete(&format!("/v1/closures/{}", closed.string("/items/0/id"))).await.expect(204);

@@ -24,7 +24,7 @@ pub(crate) fn reminding(app: App, more: &[&str]) -> App {
 }
 
 /// Books the visit that starts at this instant.
-async fn booked_at(app: &App, client: &Client, visit_type: &str, patient: &str, start: &str) -> Value {
+pub(crate) async fn booked_at(app: &App, client: &Client, visit_type: &str, patient: &str, start: &str) -> Value {
     let slots = client.get(&format!("/v1/slots?visit_type_id={visit_type}&from={start}&limit=1")).await.items();
     assert_eq!(slots[0]["starts_at"], start);
     let booked = book(client, &slots[0], visit_type, patient).await;
@@ -34,7 +34,7 @@ async fn booked_at(app: &App, client: &Client, visit_type: &str, patient: &str, 
 }
 
 /// Sets the clock and runs the job. Returns the number of reminders since, also of the server's own job.
-async fn at(app: &App, now: &str) -> i64 {
+pub(crate) async fn at(app: &App, now: &str) -> i64 {
     let count = async || app.db(|conn| Ok(reminders::table.count().get_result::<i64>(conn)?)).await;
     let before = count().await;
     app.clock.set(now.parse().expect("an instant"));
@@ -47,11 +47,11 @@ async fn at(app: &App, now: &str) -> i64 {
 }
 
 /// Signs in at a server that was started again.
-async fn again(app: &App, email: &str) -> Client {
+pub(crate) async fn again(app: &App, email: &str) -> Client {
     app.anon().sign_in(email, PASSWORD).await
 }
 
-async fn reminders_to(app: &App, address: &str) -> Vec<Mail> {
+pub(crate) async fn reminders_to(app: &App, address: &str) -> Vec<Mail> {
     let mails = app.mails_to(address).await;
     mails.into_iter().filter(|mail| mail.subject.starts_with("Rem") || mail.subject.starts_with("Recor")).collect()
 }

@@ -323,6 +323,7 @@ both! {
             run(&app).await;
             let made = offers(&desk, &ann.patient_id).await;
             assert_eq!((made.len(), made.last().map(|offer| &offer["status"])), (lapses, Some(&json!("offered"))));
+            app.mails().await;
             app.clock.advance(SignedDuration::from_hours(3));
         }
         run(&app).await;

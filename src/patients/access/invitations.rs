@@ -109,8 +109,13 @@ pub async fn invite(context: &Context, once: Once, id: PatientId, new: NewPatien
                 // The accepting person replaces an account that was never verified.
                 _ => require_no_other_account(tx.conn, user.as_ref(), patient.id, relation)?,
             }
-            let by_staff = reach == Reach::Any;
-            outbox::require_room(tx.conn, tx.env, email.as_str(), MessageKind::PatientInvitation, by_staff)?;
+            let has_room = if reach == Reach::Any {
+                outbox::require_room(tx.conn, tx.env, email.as_str(), MessageKind::PatientInvitation, true)?;
+                true
+            } else {
+                // A patient does not learn whom others have invited.
+                outbox::has_room(tx.conn, tx.env, email.as_str(), MessageKind::PatientInvitation)?
+            };
             void(tx, patient.id, &email.key())?;
             let token = tokens::opaque(&tx.env.entropy);
             let invitation = Invitation {
@@ -137,7 +142,9 @@ pub async fn invite(context: &Context, once: Once, id: PatientId, new: NewPatien
                 appointment_id: None,
                 mail: Mail::PatientInvitation { token },
             };
-            outbox::enqueue(tx.conn, tx.env, &envelope)?;
+            if has_room {
+                outbox::enqueue(tx.conn, tx.env, &envelope)?;
+            }
             tx.audit.note_object(invitation.id.0);
             Ok(invitation.into())
         })

@@ -20,6 +20,7 @@ use crate::http::{Body, IdempotencyKey};
 use crate::ids::UserId;
 use crate::patients::access::{grant, own_record};
 use crate::patients::duplicates::{self, DuplicateView};
+use crate::scopes::Scope;
 
 /// The most patients, besides its holder, whose records one account may create. More than a family needs; the desk adds others.
 const MAX_DEPENDENTS: i64 = 10;
@@ -31,7 +32,8 @@ pub struct CreatedPatient {
     /// The record.
     #[serde(flatten)]
     pub patient: PatientView,
-    /// Other records that may be of the same person, as `GET /v1/patients/{id}/duplicates` lists them; for staff only.
+    /// Other records that may be of the same person, as `GET /v1/patients/{id}/duplicates` lists them. For staff, and for machine clients
+    /// with the scope `patients:read`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub duplicates: Option<Vec<DuplicateView>>,
@@ -64,8 +66,9 @@ pub async fn create(context: &Context, once: Once, new: NewPatient) -> Result<Ve
             };
             tx.audit.note_patient(patient.id);
             tx.audit.note_object(patient.id.0);
-            // An account must not see which other records the clinic has.
-            let duplicates = if relation.is_none() { Some(duplicates::shown(tx, &patient)?) } else { None };
+            // An account must not see which other records the clinic has, and neither must a client that may not read them.
+            let may_see = relation.is_none() && tx.actor.has_scope(Scope::PatientsRead);
+            let duplicates = if may_see { Some(duplicates::shown(tx, &patient)?) } else { None };
             let Versioned { version, object: patient } = PatientView::load(tx, patient.id)?;
             Ok(Versioned { version, object: CreatedPatient { patient, duplicates } })
         })

@@ -148,8 +148,7 @@ pub fn with_status(tx: &mut Tx, affected: &[AppointmentId], status: AppointmentS
     rows.sort_unstable_by_key(|((id, _, _, starts_at, _), ..)| (*starts_at, *id));
     let affected_total = rows.len();
     // They name patients.
-    let may_read = tx.actor.client_scopes.as_ref().is_none_or(|scopes| scopes.contains(Scope::AppointmentsRead));
-    let most = if may_read { MAX_LISTED } else { 0 };
+    let most = if tx.actor.has_scope(Scope::AppointmentsRead) { MAX_LISTED } else { 0 };
     let affected_appointments: Vec<_> = rows.into_iter().take(most).map(item).collect();
     tx.audit.note_shown(affected_appointments.iter().map(|affected| affected.patient.id));
     Ok(AffectedAppointments { affected_appointments, affected_total })

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{Machine, ask, lacks_scope};
 use crate::openapi::{document, operations};
 use crate::support::booking::book_nth;
-use crate::support::people::PASSWORD;
+use crate::support::people::{PASSWORD, patient_json};
 use crate::support::{App, both};
 
 #[test]
@@ -81,8 +81,25 @@ both! {
         assert_eq!((&added.expect(201).body["affected_appointments"], &added.body["affected_total"]), (&json!([]), &json!(1)));
         let affected = format!("{}/affected-appointments", added.location());
         lacks_scope(&planner.get(&affected).await, Some("appointments:read"));
+        // A token with fewer scopes does not get the stored response of one with more.
+        let both = Machine::of(&app, role(&["practitioners:write", "appointments:read"])).await;
+        let narrow = ask(&app, &both.form(&[("scope", "practitioners:write")])).await.expect(200).string("/access_token");
+        let key = [("Idempotency-Key", "k1")];
+        let wide = both.caller(&app).await.post_with(&exceptions, off.clone(), &key).await;
+        assert_eq!(wide.expect(201).body["affected_appointments"].as_array().map(Vec::len), Some(1));
+        app.anon().with_token(&narrow).post_with(&exceptions, off, &key).await.problem(422, "idempotency_key_reused");
         let reader = Machine::of(&app, role(&["appointments:read"])).await.caller(&app).await;
         assert_eq!(reader.get(&affected).await.expect(200).body["affected_appointments"][0]["patient"]["display_name"], "ann Tester");
+    }
+
+    async fn a_client_that_may_not_read_patients_is_not_shown_those_that_are_like_a_new_one(app: App) {
+        let desk = app.desk().await;
+        let known = patient_json("Rosa", "rosa@patients.example");
+        desk.post("/v1/patients", known.clone()).await.expect(201);
+        for (scopes, sees) in [(&["patients:write"][..], false), (&["patients:read", "patients:write"], true)] {
+            let created = Machine::new(&app, scopes).await.caller(&app).await.post("/v1/patients", known.clone()).await;
+            assert_eq!(created.expect(201).body.get("duplicates").is_some(), sees, "{}", created.text);
+        }
     }
 
     async fn operations_about_persons_and_access_are_closed_to_clients(app: App) {

@@ -1,5 +1,6 @@
 //! Faults under load. `cargo test` runs a short form; `FAULTS=long` selects the long one.
 
+mod clock;
 mod failing_disk;
 mod failover;
 mod history;

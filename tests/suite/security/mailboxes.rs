@@ -265,6 +265,27 @@ both! {
         assert_eq!(written(&app, "ann@example.org").await, 6);
     }
 
+    async fn row_08_asking_for_a_new_address_has_the_same_effects_whoever_has_it(app: App) {
+        let staff = app.desk().await.get("/v1/me").await.string("/user/email");
+        let (known, full) = (app.patient("known").await.email, app.patient("full").await.email);
+        for _ in 0..6 {
+            app.anon().post("/v1/registrations", registration(&full)).await.expect(202);
+            app.anon().post("/v1/registrations", registration("busy@example.org")).await.expect(202);
+        }
+        let mut seen = Vec::new();
+        let asked = ["unknown@example.org", "busy@example.org", known.as_str(), full.as_str(), staff.as_str()];
+        for (nth, address) in asked.into_iter().enumerate() {
+            let own = app.patient(&format!("own{nth}")).await;
+            let second = format!("second{nth}@example.org");
+            let ask = async |to: &str| own.post("/v1/me/email", json!({"current_password": crate::support::people::PASSWORD, "new_email": to})).await.status;
+            assert_eq!((ask(&second).await, ask(address).await), (202, 202), "{address}");
+            let token = app.mails_to(&second).await.pop().expect("a link").token();
+            let followed = app.anon().post("/v1/email-verifications", json!({"token": token, "current_password": crate::support::people::PASSWORD})).await;
+            seen.push((followed.status, written(&app, &own.email).await));
+        }
+        assert!(seen.iter().all(|one| *one == seen[0]) && seen[0].0 == 204, "{seen:?}");
+    }
+
     async fn row_03_a_domain_in_another_script_is_the_same_address(app: App) {
         for email in ["new@m\u{fc}nchen.example", "new@M\u{dc}NCHEN.example", "new@xn--mnchen-3ya.example"] {
             app.anon().post("/v1/registrations", registration(email)).await.expect(202);

@@ -36,7 +36,7 @@ both! {
 
         // A form that somebody else's change overtook.
         let old = FilledForm::to(&visitor.get(&format!("{path}?lang=en")).await, &path).with(&[("description", "Books")]);
-        admin.update(&path.replace("/admin", "/v1"), json!({"event_types": []})).await.expect(200);
+        admin.update(&path.replace("/admin", "/v1"), json!({"event_types": ["appointment.rescheduled"]})).await.expect(200);
         let stale = old.send(&visitor, &path).await;
         says(stale.expect(412), &["Which events: was", "value=\"Books\""]);
         for _ in 0..2 {
