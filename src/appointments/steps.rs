@@ -15,7 +15,7 @@ use super::view::AppointmentView;
 use crate::actor::{Action, Role};
 use crate::appointment_status::AppointmentStatus;
 use crate::context::{Context, Once, Principal, Tx};
-use crate::error::{Check, Error, Result};
+use crate::error::{Check, Error, FieldCode, Result};
 use crate::http::etag::IfMatch;
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, PathId};
@@ -40,6 +40,11 @@ pub struct CancelAppointmentRequest {
     #[serde(default)]
     #[schema(default = false)]
     pub patient_informed: bool,
+    /// Whether the clinic cancels for a reason of its own, such as an illness of the practitioner. However late it is, this does not count
+    /// among the patient's late cancellations. Staff only.
+    #[serde(default)]
+    #[schema(default = false)]
+    pub clinic_cancels: bool,
 }
 
 /// The reason why a step is undone.
@@ -64,6 +69,8 @@ fn checked(reason: &str) -> Result<String> {
 pub struct Cause {
     pub reason: Option<String>,
     pub patient_informed: bool,
+    /// Whether the clinic cancels for a reason of its own.
+    pub clinic_cancels: bool,
 }
 
 /// Takes a step other than booking and moving.
@@ -83,6 +90,8 @@ pub async fn take_step(
     context.require(if is_cancellation { Action::AppointmentBook } else { Action::AppointmentProgress })?;
     let mut check = Check::new();
     notification::check_informed(cause.patient_informed, context.is_staff(), &mut check);
+    let detail = "only the clinic's staff may set this";
+    check.require(context.is_staff() || !cause.clinic_cancels, "/clinic_cancels", FieldCode::ForbiddenField, detail);
     check.done()?;
     let reason = cause.reason.as_deref().map(checked).transpose()?;
     let cause = Cause { reason, ..cause };
@@ -139,7 +148,7 @@ pub fn advance(
     let sequence = before.sequence + i32::from(is_cancelled);
     let change = Change { step, from: Some(before.status), reason: cause.reason.as_deref() };
     let cancel_until = before.cancel_until();
-    let is_off_plan = found.off_plan.is_some() || before.promise.zone_changed_since.is_some();
+    let is_off_plan = cause.clinic_cancels || found.off_plan.is_some() || before.promise.zone_changed_since.is_some();
     let late_cancelled = is_cancelled && is_late_cancellation(before.status, tx.now, cancel_until, is_off_plan);
     let overbooked = before.overbooked && !is_cancelled;
     let appointment =
@@ -212,8 +221,8 @@ pub(super) async fn cancel_appointment(
     body: Body<CancelAppointmentRequest>,
 ) -> Result<HttpResponse> {
     let step = AppointmentStep::Cancel;
-    let CancelAppointmentRequest { reason, patient_informed } = body.value;
-    let cause = Cause { reason: Some(reason), patient_informed };
+    let CancelAppointmentRequest { reason, patient_informed, clinic_cancels } = body.value;
+    let cause = Cause { reason: Some(reason), patient_informed, clinic_cancels };
     let after = take_step(&context, key.once(&body.raw), id, if_match, step, cause).await?;
     Ok(response::versioned(&after))
 }

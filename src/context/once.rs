@@ -15,6 +15,7 @@ use crate::env::Env;
 use crate::error::{Error, FieldCode, ProblemCode, Result};
 use crate::ids::{PatientId, UserId};
 use crate::periodic;
+use crate::scopes::Scopes;
 use crate::sealed::{Place, Sealed};
 
 /// How long a stored result is kept: twice the 24 hours that the API promises.
@@ -74,7 +75,7 @@ impl<P: Principal> Once<P> {
     pub(super) fn request(self, context: &Context<P>) -> Option<Request<P>> {
         Some(Request {
             account: context.actor.account().unwrap_or(NO_ACCOUNT),
-            scopes: context.actor.actor().and_then(|actor| actor.client_scopes.as_ref()).map(ToString::to_string),
+            scopes: context.actor.actor().and_then(|actor| actor.client_scopes.clone()),
             operation: format!("{} {}", context.audit.operation(), context.target).trim_end().to_owned(),
             key: self.key?,
             body: self.body,
@@ -88,7 +89,7 @@ pub(super) struct Request<P> {
     /// The account, or [`NO_ACCOUNT`].
     account: UserId,
     /// The scopes of a machine client's token. A token with fewer does not get what one with more was shown.
-    scopes: Option<String>,
+    scopes: Option<Scopes>,
     /// The operation's id with the ids in the path.
     operation: String,
     key: String,
@@ -122,6 +123,9 @@ struct Stored {
     shown: Vec<PatientId>,
     /// The object that the request created or changed.
     object: Option<uuid::Uuid>,
+    /// The scopes of the machine client's token.
+    #[serde(default)]
+    scopes: Option<String>,
 }
 
 impl<P> Request<P> {
@@ -129,11 +133,10 @@ impl<P> Request<P> {
         Place::new("idempotency_keys", "result", self.account.0)
     }
 
-    /// A digest of the operation, the body and a client's scopes.
+    /// A digest of the operation and the body.
     fn digest(&self) -> Vec<u8> {
         let length = self.operation.len().to_be_bytes();
-        let scopes = self.scopes.as_deref().unwrap_or_default();
-        let parts: [&[u8]; 4] = [&length, self.operation.as_bytes(), &self.body, scopes.as_bytes()];
+        let parts: [&[u8]; 3] = [&length, self.operation.as_bytes(), &self.body];
         digest::digest(&digest::SHA256, &parts.concat()).as_ref().to_vec()
     }
 
@@ -153,7 +156,7 @@ impl<P> Request<P> {
             return Ok(None);
         }
         let stored = tx.env.sealer.open(self.place(), &row.result)?;
-        if stored.request != self.digest() {
+        if stored.request != self.digest() || self.lacks(stored.scopes.as_deref())? {
             return Err(Error::KeyReused);
         }
         if let Some(patient) = stored.patient {
@@ -169,11 +172,21 @@ impl<P> Request<P> {
         serde_json::from_str(&stored.result).map(Some).map_err(|error| Error::internal("read a stored result", error))
     }
 
+    /// Whether a machine client's token lacks some of the scopes with which the result was shown.
+    fn lacks(&self, shown_with: Option<&str>) -> Result<bool> {
+        let (Some(scopes), Some(shown_with)) = (&self.scopes, shown_with) else { return Ok(false) };
+        let shown_with: Scopes =
+            shown_with.parse().map_err(|error| Error::internal("read a result's scopes", error))?;
+        Ok(!shown_with.are_within(scopes))
+    }
+
     /// Stores the result of the first request.
     pub(super) fn store(&self, tx: &mut Tx<P>, result: &impl Serialize) -> Result<()> {
         let (patient, shown) = tx.audit.patients();
         let result = serde_json::to_string(result).map_err(|error| Error::internal("store a result", error))?;
-        let stored = Stored { request: self.digest(), result, patient, shown, object: tx.audit.notes().object };
+        let object = tx.audit.notes().object;
+        let scopes = self.scopes.as_ref().map(ToString::to_string);
+        let stored = Stored { request: self.digest(), result, patient, shown, object, scopes };
         let sealed = tx.env.sealer.seal(self.place(), &stored)?;
         per_backend!(tx.conn, conn => diesel::insert_into(idempotency_keys::table)
             .values((

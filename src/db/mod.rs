@@ -7,7 +7,6 @@ pub mod check;
 mod conn;
 pub mod constraints;
 pub mod damage;
-pub mod limited;
 mod liveness;
 pub mod migrate;
 mod pool;

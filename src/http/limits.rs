@@ -288,10 +288,10 @@ fn counter(quota: Quota) -> Counter {
 
 /// Returns whether requests to a path count against a quota.
 pub fn is_limited(path: &str) -> bool {
-    !["/health/", "/docs", "/metrics", "/openapi.json"].iter().any(|start| path.starts_with(start))
+    !["/health/", "/metrics", "/openapi.json"].iter().any(|start| path.starts_with(start))
 }
 
-/// Returns the class whose quota a request counts against. Health checks and the documentation have none.
+/// Returns the class whose quota a request counts against. Health checks, metrics and the document have none.
 fn class(request: &ServiceRequest, signed_in: bool) -> Option<Class> {
     let (method, path) = (request.method(), request.path());
     if !is_limited(path) {

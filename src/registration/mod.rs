@@ -239,6 +239,7 @@ impl Registration {
 
     fn insert_record(&self, tx: &mut Tx<impl Principal>, user: &User) -> Result<PatientId> {
         let patient = store::insert(tx, &self.profile)?;
+        tx.audit.note_patient(patient.id);
         grant::give(tx, user.id, &patient, self.relation, None)?;
         for consent in &self.consents {
             decisions::insert(tx, &patient, consent)?;
@@ -263,6 +264,7 @@ impl Registration {
         let mut has_changed = false;
         if let Some(reserved) = reserved {
             // Before the address is looked up, and also if it gets no mail: whether the earlier link works must not depend on the address.
+            reserving::lock(tx, reserved.hold.id)?;
             has_changed = self.discard_other_addresses(tx, reserved.hold.id)?;
             tx.audit.note_object(reserved.hold.id.0);
         }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::support::booking::{book_nth, booking, post_booking};
 use crate::support::clinic::{free_slots, location, practitioner};
 use crate::support::filled_form::{FilledForm, led_to};
+use crate::support::intakes::{begin, save};
 use crate::support::people::patient_json;
 use crate::support::visitor::{Visitor, in_spanish, plain};
 use crate::support::{App, both, id};
@@ -106,7 +107,7 @@ both! {
         let wrong = visitor.submit(form.expect(200), "/desk/patients/new", &[("family_name", "Example"), ("date_of_birth", "")]).await;
         assert!(wrong.expect(422).text.contains("Please check these fields"), "{}", wrong.text);
         let missing = plain(&wrong.text);
-        for words in ["Birth date: This is missing.", "Sex, as the insurance has it: Choose one."] {
+        for words in ["Birth date: This is missing.", "Sex, as the insurance has it: Choose one.", "Telephone: Enter a telephone number or"] {
             assert!(missing.contains(words), "{words}: {missing}");
         }
         let fields = [
@@ -322,6 +323,65 @@ both! {
         let text = plain(&page.expect(200).text);
         assert!(text.contains("1 booked visit is affected") && text.contains("(earlier: ask the patient first)"), "{text}");
         assert!(FilledForm::to(&page, "/moves").has_empty_move(), "{text}");
+    }
+
+    async fn a_person_whom_the_clinic_knows_is_not_registered_again_unasked(app: App) {
+        let (_, desk) = (app.clinic().await, app.desk().await);
+        let known = desk.post("/v1/patients", patient_json("Rosa", "rosa@patients.example")).await.expect(201).body.clone();
+        app.clock.advance(SignedDuration::from_mins(5));
+        let visitor = at_the_desk(&app).await;
+        let form = visitor.get("/desk/patients/new").await;
+        let born = known["date_of_birth"].as_str().expect("a date").to_owned();
+        let fields = [
+            ("given_name", "Rosa"), ("family_name", "Testerson"), ("date_of_birth", born.as_str()), ("administrative_sex", "female"),
+            ("phone", "(202) 555-0199"), ("preferred_language", "en"),
+        ];
+        let asked = visitor.submit(form.expect(200), "/desk/patients/new", &fields).await;
+        let text = plain(&asked.expect(409).text);
+        for words in ["May be the same person. Nothing is registered yet.", "Rosa Tester", known["mrn"].as_str().expect("a number"), "Another person: register"] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+        let count = async || desk.get("/v1/patients?q=rosa").await.items().len();
+        assert_eq!(count().await, 1);
+        for _ in 0..2 {
+            FilledForm::to(&asked, "patients/new").send(&visitor, "/desk/patients/new").await.expect(303);
+        }
+        assert_eq!(count().await, 2, "once, when the desk says that it is another person");
+    }
+
+    async fn a_visit_that_the_clinic_cancels_does_not_count_against_the_patient(app: App) {
+        let (clinic, desk, ann) = (app.clinic().await, app.desk().await, app.patient("ann").await);
+        let visitor = at_the_desk(&app).await;
+        let notice = json!({"cancel_notice_minutes": 1440});
+        app.admin().await.update(&format!("/v1/visit-types/{}", clinic.check), notice).await.expect(200);
+        let late = json!({"no_shows": 0, "late_cancellations": 1});
+        for (who, missed) in [("clinic", Value::Null), ("patient", late)] {
+            let visit = book_nth(&desk, &clinic.check, 8, &ann.patient_id).await.body;
+            let page = visitor.get(&format!("/desk/visits/{}", id(&visit))).await;
+            let form = [("who", who), ("reason", "Dr. Ada is ill")];
+            visitor.submit(&page, &format!("/desk/visits/{}/cancel", id(&visit)), &form).await.expect(303);
+            let card = desk.get(&format!("/v1/patients/{}", ann.patient_id)).await.body;
+            assert_eq!(card["missed_visits"], missed, "{who}");
+        }
+        let own = book_nth(&ann, &clinic.check, 100, &ann.patient_id).await.body;
+        let body = json!({"reason": "x", "clinic_cancels": true});
+        ann.post(&format!("/v1/appointments/{}/cancel", id(&own)), body).await.invalid("/clinic_cancels", "forbidden_field");
+    }
+
+    async fn the_desk_reads_that_a_patient_has_an_urgent_flag_and_whom_to_tell(app: App) {
+        let (clinic, desk, ann) = (app.clinic().await, app.desk().await, app.patient("ann").await);
+        let visit = book_nth(&desk, &clinic.check, 8, &ann.patient_id).await.body;
+        let visitor = at_the_desk(&app).await;
+        let pages = [format!("/desk/visits/{}", id(&visit)), format!("/desk/patients/{}", ann.patient_id)];
+        let words = "Urgent: a practitioner must look at this patient";
+        assert!(!visitor.get(&pages[0]).await.expect(200).text.contains(words));
+        let draft = begin(&ann, &ann.patient_id).await.location();
+        save(&ann, &draft, json!({"safety": {"chest_pain_breathlessness": "yes"}})).await;
+        for page in pages {
+            let shown = visitor.get(&page).await;
+            assert!(shown.expect(200).text.contains(words) && shown.text.contains("Tell Dr. Ada Vein."), "{page}: {}", shown.text);
+            assert!(!shown.text.contains("chest"), "{}", shown.text);
+        }
     }
 
     async fn free_time_that_is_too_short_for_any_visit_leads_nowhere(app: App) {

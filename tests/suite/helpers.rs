@@ -104,6 +104,8 @@ both! {
             invite(&ann, "vera@example.org").await.expect(202);
         }
         assert_eq!(app.mails_to("vera@example.org").await.len(), 5, "the mailbox gets no more");
+        // The link that came last still works.
+        accept(&app, &last_token(&app, "vera@example.org").await).await.expect(204);
     }
 
     async fn an_invitation_does_not_tell_whose_address_it_is_sent_to(app: App) {

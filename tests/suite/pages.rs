@@ -139,7 +139,7 @@ fn one_press_confirms_the_address_and_books_the_time_that_was_chosen_before() {
         let email = "nia@example.org";
         let verify = reserved(&app, &clinic.check, 9, email, "en").await;
         phone.open_page(&verify).await;
-        phone.see("this books it").await;
+        phone.see("This also books the visit").await;
         assert!(!is_verified(&app, email).await, "opening the page must not confirm: mail scanners do that");
         phone.press("Confirm my address").await;
         phone.see("Your visit is booked").await;

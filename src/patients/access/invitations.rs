@@ -116,6 +116,11 @@ pub async fn invite(context: &Context, once: Once, id: PatientId, new: NewPatien
                 // A patient does not learn whom others have invited.
                 outbox::has_room(tx.conn, tx.env, email.as_str(), MessageKind::PatientInvitation)?
             };
+            if !has_room && let Some(open) = find_open(tx, patient.id, &email.key())? {
+                // The link that was mailed keeps working.
+                tx.audit.note_object(open.id.0);
+                return Ok(open.into());
+            }
             void(tx, patient.id, &email.key())?;
             let token = tokens::opaque(&tx.env.entropy);
             let invitation = Invitation {
@@ -205,6 +210,19 @@ pub(super) fn void(tx: &mut Tx<impl Principal>, patient: PatientId, email_key: &
         .filter(patient_invitations::used_at.is_null());
     diesel::update(open).set(patient_invitations::used_at.eq(tx.now)).execute(tx.conn)?;
     Ok(())
+}
+
+/// The newest invitation of an address to a patient that can be accepted.
+fn find_open(tx: &mut Tx, patient: PatientId, email_key: &str) -> Result<Option<Invitation>> {
+    Ok(patient_invitations::table
+        .filter(patient_invitations::patient_id.eq(patient))
+        .filter(patient_invitations::email_key.eq(email_key))
+        .filter(patient_invitations::used_at.is_null())
+        .filter(patient_invitations::expires_at.gt(tx.now))
+        .order(patient_invitations::created_at.desc())
+        .select(Invitation::as_select())
+        .first(tx.conn)
+        .optional()?)
 }
 
 /// Invite a person to act for a patient

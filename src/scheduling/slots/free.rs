@@ -21,7 +21,6 @@ use super::offering::Offering;
 use super::slot::is_open;
 use super::units::Units;
 use crate::clock::Timestamp;
-use crate::db::limited::{Limit, limited};
 use crate::db::schema::slots;
 use crate::db::{Conn, per_backend};
 use crate::error::Result;
@@ -235,9 +234,8 @@ impl<'a> Reading<'a> {
         // A visit that starts before the end of the search may end after it.
         let to = query.to.plus(visit.length.from_start());
         loop {
-            let limit = Limit::at_least(size, conn);
-            let rows = chunk(conn, to, scope, after, limit)?;
-            let is_last = i64::try_from(rows.len()).unwrap_or(i64::MAX) < limit.rows;
+            let rows = chunk(conn, to, scope, after, size)?;
+            let is_last = i64::try_from(rows.len()).unwrap_or(i64::MAX) < size;
             read += rows.len();
             let Some(last) = rows.last() else { break };
             after = (last.starts_at, last.id.0);
@@ -270,13 +268,13 @@ fn first_chunk(practitioners: usize, length: VisitLength, limit: i64) -> i64 {
     practitioners.saturating_mul((minutes - 1) / USUAL_SLOT_MINUTES).saturating_add(limit + limit / 4).min(MAX_CHUNK)
 }
 
-/// The next free slots after a start and an id. The text of the query depends on no values but a short limit, so it stays prepared.
+/// The next free slots after a start and an id. The text of the query does not depend on the values, so it stays prepared.
 fn chunk(
     conn: &mut Conn,
     to: Timestamp,
     scope: Scope,
     (at, id): (Timestamp, Uuid),
-    limit: Limit,
+    size: i64,
 ) -> Result<Vec<FreeSlot>> {
     per_backend!(conn, conn => {
         let range = slots::table
@@ -285,11 +283,12 @@ fn chunk(
             .filter(slots::starts_at.ge(at))
             .filter(slots::starts_at.lt(to))
             .filter(slots::starts_at.gt(at).or(slots::id.gt(SlotId(id))))
-            .order((slots::starts_at, slots::id));
+            .order((slots::starts_at, slots::id))
+            .limit(size);
         Ok(match scope {
-            Scope::Everyone => limited(range, limit).load(conn)?,
-            Scope::At(location) => limited(range.filter(slots::location_id.eq(location)), limit).load(conn)?,
-            Scope::With(practitioner) => limited(range.filter(slots::practitioner_id.eq(practitioner)), limit).load(conn)?,
+            Scope::Everyone => range.load(conn)?,
+            Scope::At(location) => range.filter(slots::location_id.eq(location)).load(conn)?,
+            Scope::With(practitioner) => range.filter(slots::practitioner_id.eq(practitioner)).load(conn)?,
         })
     })
 }

@@ -4,10 +4,10 @@ use actix_web::http::StatusCode;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::civil::Date;
-use minijinja::{Value, context};
+use minijinja::context;
 
 use super::held::{self, Held};
-use super::{Form, consents, details, fields, trouble};
+use super::{Form, details, fields, trouble};
 use crate::context::{Anonymous, Context, Once};
 use crate::demo::mailbox;
 use crate::error::{Error, FieldError, Result};
@@ -23,22 +23,20 @@ pub(super) async fn check(request: HttpRequest, body: Bytes) -> Result<HttpRespo
     let shown = async {
         let hold = held.read(&form).await?;
         let facts = held::facts(&form, &hold).await?;
-        Ok((facts, consents::read(&form.visitor).await?, broken_rules(&form).await?))
+        Ok((facts, broken_rules(&form).await?))
     };
-    let (facts, documents, errors) = match shown.await {
+    let (facts, errors) = match shown.await {
         Ok(shown) => shown,
         Err(error) => return trouble::no_time(&form, error).await,
     };
     if !errors.is_empty() {
         return show_wrong(&form, &held, &errors).await;
     }
-    let titles: Vec<Value> = documents.iter().map(consents::shown).collect();
     let values = context! {
         held => facts,
         typed => fields::typed(&form.sent),
         born => born(&form),
         other_language => other_language(&form),
-        documents => titles,
         fields => [form.search.fields(), held.fields(), fields::filled(&form.sent)].concat(),
         form_key => form.visitor.form_key(),
     };
@@ -132,18 +130,17 @@ async fn sent(form: &Form, held: &Held) -> Result<HttpResponse> {
 }
 
 #[cfg(test)]
-pub(super) fn examples() -> Vec<(&'static str, Value)> {
+pub(super) fn examples() -> Vec<(&'static str, minijinja::Value)> {
     use super::super::form_post::Sent;
 
     let check = |sent: &str| {
         let values = context! {
-            root => "../", held => held::example_facts(true), typed => fields::typed(&Sent::read(sent.as_bytes())), born => "May 1, 1990",
-            other_language => "Portuguese",
-            documents => [context! { decision => "consent_treatment", title => "Title" }], fields => [("hold_id", "1")], form_key => "k",
+            root => "../", held => held::example_facts(true), typed => fields::typed(&Sent::read(sent.as_bytes())), born => "May 1, 1990", other_language => "Portuguese",
+            fields => [("hold_id", "1")], form_key => "k",
         };
         ("book-check", values)
     };
-    let sent = |held: Option<Value>, has_mailbox: bool| {
+    let sent = |held: Option<minijinja::Value>, has_mailbox: bool| {
         let values = context! {
             root => "../", held => held, email => "ann@example.org", has_mailbox => has_mailbox, framed => has_mailbox, again => has_mailbox,
             fields => [("hold_id", "1")], form_key => "k",
@@ -151,7 +148,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         ("book-sent", values)
     };
     vec![
-        check("relation=self&administrative_sex=female&language=en&consent_treatment=accepted"),
+        check("relation=self&administrative_sex=female&language=en&interpreter=yes&consent_treatment=accepted"),
         check(
             "relation=parent&administrative_sex=male&language=es&consent_treatment=declined&given_name=A&phone=1&interpreter=yes",
         ),

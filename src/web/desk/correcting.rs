@@ -34,7 +34,7 @@ pub(super) async fn show(member: Member, PathId(id): PathId<PatientId>) -> Resul
 fn more(patient: &PatientView, version: i32, was: &Fields) -> Value {
     let correcting = context! { id => patient.id.to_string(), name => patient.display_name.as_str() };
     let was: Vec<_> = was.iter().map(|(name, text)| (format!("{WAS}{name}"), text.clone())).collect();
-    context! { correcting => correcting, version => version, was => was, changed => Value::from(()) }
+    context! { correcting => correcting, version => version, was => was, changed => Value::from(()), alike => Value::from(()) }
 }
 
 /// What the form was drawn from.
@@ -108,6 +108,7 @@ pub(super) async fn save(form: MemberForm, PathId(id): PathId<PatientId>) -> Res
         Ok(_) => Ok(member.go_to(&format!("desk/patients/{id}"))),
         Err(Error::Invalid(errors)) => {
             let patient = updating::read(&member.context, id).await?.object.patient;
+            member.context.record_read("get_patient", vec![id]).await?;
             let status = StatusCode::UNPROCESSABLE_ENTITY;
             registering::answer(member, &typed, more(&patient, version, &was), status, &errors).await
         }
@@ -124,8 +125,10 @@ async fn show_stale(member: &Member, id: PatientId, typed: &Fields, was: &Fields
     let renewed = renewed(typed, was, &now);
     if differing(&renewed, &now).is_empty() {
         // The form was sent twice.
+        member.context.audit.note_unchanged();
         return Ok(member.go_to(&format!("desk/patients/{id}")));
     }
+    member.context.record_read("get_patient", vec![id]).await?;
     let word = |name: &str| match name {
         "preferred_language" => spoken::name(&now[name], member.language),
         _ => now[name].clone(),

@@ -64,6 +64,7 @@ pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpRes
         date => day.to_string(),
         day => Moment::of_day(day, member.language).date(),
         is_today => day == now.date(),
+        printed => Moment::new(member.context.env.now(), &member.zone(&location.time_zone), member.language).full_here(),
         locations => others,
         before => to(day.saturating_sub(1.day())),
         today => to(now.date()),
@@ -215,7 +216,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         let location = |chosen: bool| context! { name => "Elm", link => "desk?x", chosen => chosen };
         context! {
             root => "", member => super::super::member::example(true), location => "1", name => "Elm", date => "2026-03-09",
-            day => "Monday, March 9, 2026", is_today => all,
+            day => "Monday, March 9, 2026", is_today => all, printed => "Monday, March 9, 2026, 9:30 AM",
             locations => if all { vec![location(true), location(false)] } else { vec![location(true)] },
             before => "desk?x", today => "desk?x", after => "desk?x", rows => rows,
             free => if all {

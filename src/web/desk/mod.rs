@@ -10,6 +10,7 @@ mod clinic;
 mod consents;
 mod correcting;
 mod day;
+mod flags;
 mod live;
 mod patient;
 mod registering;
@@ -48,6 +49,7 @@ pub(super) const TEMPLATES: &[(&str, &str)] = &[
     ("desk-affected.html", include_str!("../html/desk-affected.html")),
     ("desk-refused.html", include_str!("../html/desk-refused.html")),
     ("desk-attention.html", include_str!("../html/desk-attention.html")),
+    ("desk-flags.html", include_str!("../html/desk-flags.html")),
     ("desk-form.html", include_str!("../html/desk-form.html")),
     ("desk-forms.html", include_str!("../html/desk-forms.html")),
     ("desk-wanted.html", include_str!("../html/desk-wanted.html")),

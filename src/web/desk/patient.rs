@@ -10,7 +10,8 @@ use super::super::form_post::Sent;
 use super::clinic::{Clinic, phone};
 use super::day::in_short;
 use super::wanted::Wanted;
-use super::{Member, consents, spoken, visit};
+use super::{Member, consents, flags, spoken, visit};
+use crate::appointment_status::AppointmentStatus;
 use crate::appointments::listing;
 use crate::appointments::view::AppointmentView;
 use crate::error::Result;
@@ -27,7 +28,12 @@ pub(super) async fn show(member: Member, PathId(id): PathId<PatientId>, request:
     let upcoming = visits(&member, &[("patient_id", &id), ("from", &now), ("limit", "50")]).await?;
     let past = [("patient_id", id.as_str()), ("to", &now), ("sort", "-starts_at"), ("limit", "20")];
     let past = visits(&member, &past).await?;
-    let clinic = Clinic::of_visits(&member, upcoming.iter().chain(&past)).await?;
+    let mut clinic = Clinic::of_visits(&member, upcoming.iter().chain(&past)).await?;
+    let flags = flags::open(&member, card.patient.id, &mut clinic).await?;
+    // What was called off is not to come.
+    let (cancelled, upcoming): (Vec<_>, Vec<_>) =
+        upcoming.into_iter().partition(|visit| visit.status == AppointmentStatus::Cancelled);
+    let past: Vec<AppointmentView> = cancelled.into_iter().chain(past).collect();
     let shown =
         |visits: &[AppointmentView]| visits.iter().map(|one| visit::facts(&member, one, &clinic)).collect::<Vec<_>>();
     let duplicates =
@@ -38,6 +44,7 @@ pub(super) async fn show(member: Member, PathId(id): PathId<PatientId>, request:
         past => shown(&past),
         duplicates => Value::from(Serde(&duplicates)),
         consents => consents,
+        flags => flags,
         form_key => member.form_key(),
         ..context! { ..wanted.values(), ..facts(&member, &card, &clinic) }
     };
@@ -96,7 +103,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
             legal_name => if all { "Ann Maria Example" } else { "Ann <b>Example" }, mrn => "LW-001001", born => "Sep 14, 1967",
             phone => all.then_some("(212) 555-0100"), dial => "+12125550100", email => all.then_some("ann@example.org"),
             email_confirmed => !active, refused => all, language => if all { "Spanish" } else { "English" }, interpreter => all, reminders => !all,
-            no_shows => usize::from(all), late => usize::from(all), consents => if all { vec![consents::example()] } else { vec![] }, form_key => "k",
+            no_shows => usize::from(all), late => usize::from(all), consents => if all { vec![consents::example()] } else { vec![] }, flags => if all { flags::examples() } else { vec![] }, form_key => "k",
             active => active, replaced_by => replaced.then_some("2"), upcoming => visits.clone(), past => if all { [visits.as_slice(); 10].concat() } else { visits },
             duplicates => if all { vec![duplicate("certain"), duplicate("probable"), context! { given_name => Value::from(()), ..duplicate("possible") }] } else { vec![] },
             ..wanted.values()

@@ -4,16 +4,20 @@ use std::collections::BTreeMap;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
+use jiff::SignedDuration;
 use minijinja::{Value, context};
 use serde_json::json;
 
 use super::super::form_post::Sent;
+use super::clinic::locations;
+use super::searching::row;
 use super::spoken;
 use super::wanted::Wanted;
 use super::{Member, MemberForm};
-use crate::error::{Error, FieldError, Result};
+use crate::error::{Error, FieldCode, FieldError, Result};
 use crate::http::input;
-use crate::patients::records::creating;
+use crate::patients::records::model::PatientView;
+use crate::patients::records::{creating, searching};
 
 /// The fields of the form in its order, named as the members of the API. `other_language` is a language that the list does not have.
 pub(super) const FIELDS: [&str; 9] = [
@@ -50,7 +54,7 @@ pub(super) fn typed(sent: &Sent) -> Fields {
 
 /// What the form of a new record has beside its fields.
 fn more(wanted: &Wanted) -> Value {
-    context! { correcting => Value::from(()), was => Value::from(()), changed => Value::from(()), ..wanted.values() }
+    context! { correcting => Value::from(()), alike => Value::from(()), was => Value::from(()), changed => Value::from(()), ..wanted.values() }
 }
 
 /// Draws the form: of a new record, or of one that is corrected.
@@ -79,8 +83,35 @@ pub(super) fn language(typed: &Fields) -> String {
     named.to_owned()
 }
 
-/// Creates the record, with the strict checks of the API, and leads to the times if the desk has chosen one. Other records that may be of the
-/// same person are on the card, which comes first then.
+/// The records that may be of the same person: born on that day, with one of the names or the number.
+async fn alike(member: &Member, typed: &Fields) -> Result<Vec<Value>> {
+    const OPERATION: &str = "list_patients";
+    let query = format!("date_of_birth={}&limit=50", typed["date_of_birth"].trim());
+    let (filter, page) = (member.parameters(OPERATION, &query)?, member.parameters(OPERATION, &query)?);
+    let found = searching::search(&member.context, filter, page).await?.items;
+    let locations = locations(member).await?;
+    let is_same =
+        |name: &str, stored: &str| !name.trim().is_empty() && name.trim().to_lowercase() == stored.to_lowercase();
+    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+    // A form that is sent twice finds what it has just registered, and gets the same response.
+    let before = member.context.env.now().minus(SignedDuration::from_mins(2));
+    let is_alike = |patient: &&PatientView| {
+        let number = digits(&typed["phone"]);
+        patient.created_at < before
+            && (is_same(&typed["family_name"], &patient.family_name)
+                || patient.given_name.as_deref().is_some_and(|given| is_same(&typed["given_name"], given))
+                || (!number.is_empty()
+                    && patient.phone.as_deref().is_some_and(|stored| digits(stored).ends_with(&number))))
+    };
+    let alike: Vec<&PatientView> = found.iter().filter(is_alike).collect();
+    if !alike.is_empty() {
+        member.context.record_read(OPERATION, alike.iter().map(|patient| patient.id).collect()).await?;
+    }
+    Ok(alike.into_iter().map(|patient| row(member, patient, &locations, false)).collect())
+}
+
+/// Creates the record, with the strict checks of the API, and leads to the times if the desk has chosen one. If a record may be of the same
+/// person, the desk is asked before. Others that are less like it are on the card, which comes first then.
 pub(super) async fn register(form: MemberForm) -> Result<HttpResponse> {
     let member = &form.member;
     let text = |name: &str| form.sent.first(name).trim();
@@ -97,7 +128,16 @@ pub(super) async fn register(form: MemberForm) -> Result<HttpResponse> {
     if text("given_name").is_empty() {
         built["mononym"] = true.into();
     }
-    let created = match input::read_built(&built, &*member.operation("create_patient")?) {
+    let body = input::read_built(&built, &*member.operation("create_patient")?);
+    if body.is_ok() && text("another").is_empty() {
+        let typed = typed(&form.sent);
+        let alike = alike(member, &typed).await?;
+        if !alike.is_empty() {
+            let values = context! { alike => alike, ..more(&wanted) };
+            return answer(member, &typed, values, StatusCode::CONFLICT, &[]).await;
+        }
+    }
+    let created = match body {
         Ok(body) => creating::create(&member.context, form.once("register"), body.value).await,
         Err(error) => Err(error),
     };
@@ -108,7 +148,12 @@ pub(super) async fn register(form: MemberForm) -> Result<HttpResponse> {
             let page = if is_alone && wanted.has_time() { format!("{card}/times") } else { card };
             Ok(member.go_to(&wanted.link(&page)))
         }
-        Err(Error::Invalid(errors)) => {
+        Err(Error::Invalid(mut errors)) => {
+            if text("phone").is_empty() && text("email").is_empty() && errors.iter().all(|one| one.pointer != "/phone")
+            {
+                // The API looks at this rule after the others.
+                errors.push(FieldError::new("/phone", FieldCode::Required, "is required without an email"));
+            }
             answer(member, &typed(&form.sent), more(&wanted), StatusCode::UNPROCESSABLE_ENTITY, &errors).await
         }
         Err(other) => Err(other),
@@ -131,6 +176,9 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
             root => "../../", member => member, typed => typed, wrong => wrong.clone(), in_order => wrong.into_keys().collect::<Vec<_>>(),
             languages => languages, form_key => "k",
             correcting => all.then(|| context! { id => "1", name => "Ann <b>Example" }),
+            alike => (all && !is_wrong).then(|| [true, false].map(|all| context! {
+                id => "1", name => "Ann", born => "Sep 14, 1967", mrn => "LW-001001", phone => all.then_some("(212) 555-0100"),
+            })),
             was => all.then(|| [("was_phone", "1")]), changed => all.then(|| context! {
                 given_name => "Anna", email => "", administrative_sex => EXAMPLE, interpreter_needed => if is_wrong { "yes" } else { "" },
             }), ..wanted.values()

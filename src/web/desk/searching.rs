@@ -61,7 +61,7 @@ async fn search(member: &Member, asked: &str) -> Result<Vec<Value>> {
 }
 
 /// A patient in a list.
-fn row(member: &Member, patient: &PatientView, locations: &[LocationView], is_near: bool) -> Value {
+pub(super) fn row(member: &Member, patient: &PatientView, locations: &[LocationView], is_near: bool) -> Value {
     context! {
         id => patient.id.to_string(),
         name => patient.display_name.as_str(),

@@ -33,7 +33,8 @@ pub(super) async fn undo(form: MemberForm, PathId(id): PathId<AppointmentId>) ->
 
 pub(super) async fn cancel(form: MemberForm, PathId(id): PathId<AppointmentId>) -> Result<HttpResponse> {
     let patient_informed = !form.sent.first("patient_informed").is_empty();
-    let cause = Cause { reason: Some(form.sent.first("reason").to_owned()), patient_informed };
+    let clinic_cancels = form.sent.first("who") == "clinic";
+    let cause = Cause { reason: Some(form.sent.first("reason").to_owned()), patient_informed, clinic_cancels };
     take(form, id, AppointmentStep::Cancel, cause).await
 }
 

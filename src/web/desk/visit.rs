@@ -8,10 +8,10 @@ use rls::form_dsl::Bilingual;
 
 use super::super::form_post::Sent;
 use super::super::language::both;
-use super::Member;
 use super::attention::attention;
 use super::clinic::Clinic;
 use super::day::shown_patient;
+use super::{Member, flags};
 use crate::appointment_status::AppointmentStatus;
 use crate::appointments::history::{self, AppointmentChange, AppointmentSide};
 use crate::appointments::listing;
@@ -41,7 +41,12 @@ pub(super) async fn show(
     let date = visit.starts_at.in_zone(&zone).date();
     let now = member.context.env.now();
     let is_booked = visit.status == AppointmentStatus::Booked;
+    let flags = match &visit.patient {
+        Some(patient) => flags::open(&member, patient.id, &mut clinic).await?,
+        None => Vec::new(),
+    };
     let values = context! {
+        flags => flags,
         form_key => member.form_key(),
         version => found.version,
         location => visit.location_id.to_string(),
@@ -139,6 +144,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
     .map(|(status, all)| {
         let values = context! {
             root => "../../", member => super::super::member::example(true), form_key => "k",
+            flags => if all { flags::examples() } else { vec![] },
             version => 1, location => "1", date => "2026-03-09", changes => [change(None), change(Some("Ill"))],
             can_check_in => all || status == "noshow", can_be_missed => all, can_mail => all,
             did => match status { "booked" if all => "booked", "booked" => "moved", "noshow" => "sent", "fulfilled" => "told-time", "cancelled" => "accepted", _ => "" }, ..example_facts(status, all)
@@ -148,7 +154,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
     .into_iter()
     .chain([("time_off", "checked-in"), ("closure", "booked"), ("hours", "booked")].map(|(attention, status)| {
         let values = context! {
-            root => "../../", member => super::super::member::example(true), form_key => "k",
+            root => "../../", member => super::super::member::example(true), form_key => "k", flags => Vec::<Value>::new(),
             version => 1, location => "1", date => "2026-03-09", changes => [change(None)],
             can_check_in => false, can_be_missed => false, can_mail => true, did => "", ..context! { attention => attention, told => Value::from(()), ..example_facts(status, true) }
         };

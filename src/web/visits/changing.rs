@@ -58,7 +58,7 @@ async fn ask(
 pub(super) async fn cancel(form: MemberForm, PathId(id): PathId<AppointmentId>) -> Result<HttpResponse> {
     let member = &form.member;
     let reason = form.sent.first("reason").trim().to_owned();
-    let cause = Cause { reason: (!reason.is_empty()).then(|| reason.clone()), patient_informed: false };
+    let cause = Cause { reason: (!reason.is_empty()).then(|| reason.clone()), ..Cause::default() };
     let (once, version) = (form.once("cancellation"), version(&form));
     match steps::take_step(&member.context, once, id, version, AppointmentStep::Cancel, cause).await {
         Ok(_) => Ok(member.go_to(&page_of(id, "cancelled"))),

@@ -49,6 +49,11 @@ pub fn place_of(conn: &mut Conn, id: HoldId, secret: &str) -> Result<Option<(Slo
     Ok(of_secret(conn, id, secret)?.map(|hold| (hold.slot_id, hold.visit_type_id)))
 }
 
+/// Locks the slots of a hold, so that registrations with it come one after the other.
+pub fn lock(tx: &mut Tx<impl Principal>, hold: HoldId) -> Result<()> {
+    locking::lock(tx.conn, &[], Some(hold)).map(|_| ())
+}
+
 /// Turns the hold into a reservation.
 ///
 /// # Errors
