@@ -286,7 +286,9 @@ impl Context {
     pub async fn record_read(&self, operation: &str, patients: Vec<PatientId>) -> Result<()> {
         let aside = self.aside(operation, uuid::Uuid::nil());
         let stored = aside.change(move |tx| {
-            patients.iter().for_each(|patient| tx.audit.note_patient(*patient));
+            for patient in &patients {
+                tx.audit.note_patient(*patient);
+            }
             Ok(())
         });
         stored.await

@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::support::audit::stored;
 use crate::support::booking::{book_nth, booking, post_booking};
 use crate::support::clinic::{free_slots, location, practitioner};
 use crate::support::filled_form::{FilledForm, led_to};
@@ -496,12 +497,19 @@ both! {
             expected[changed] = after[changed].clone();
         }
         assert_eq!(after, expected);
-        // The form is of an older version by now. Nothing typed is lost, and the next press saves it.
+        // The form is of an older version by now. Nothing typed is lost, and the next press saves it. The trail has who read the record.
+        let admin = app.admin().await;
+        let reads = async || {
+            stored(&app).await;
+            admin.get(&format!("/v1/audit-events?limit=200&operation=get_patient&patient_id={patient}")).await.items().len()
+        };
+        let before = reads().await;
         let stale = right.with(&[("phone", "(202) 555-0178"), ("preferred_language", "fr")]).send(&visitor, &path).await;
         let text = plain(&stale.expect(412).text);
         for words in ["The record has changed since you opened this form", "Telephone: (202) 555-0177", "value=\"(202) 555-0178\""] {
             assert!(text.contains(words), "{words}: {text}");
         }
+        assert_eq!(reads().await, before + 1);
         FilledForm::to(&stale, "/correct").send(&visitor, &path).await.expect(303);
         let after = desk.get(&format!("/v1/patients/{patient}")).await.body;
         assert_eq!((&after["phone"], &after["preferred_language"]), (&json!("+12025550178"), &json!("fr")));

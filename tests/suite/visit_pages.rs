@@ -151,7 +151,12 @@ both! {
         let (ann, desk) = (app.patient("ann").await, app.desk().await);
         let visit = book_nth(&ann, &clinic.check, 100, &ann.patient_id).await.body;
         desk.post(&path(&visit, "/cancel"), json!({"reason": "The doctor is away"})).await.expect(200);
-        let list = Visitor::signed_in(app.anon(), ANN).await.get("/visits").await;
+        let visitor = Visitor::signed_in(app.anon(), ANN).await;
+        let history = visitor.get(&format!("/visits/{}/history", id(&visit))).await;
+        assert!(history.expect(303).header("location").contains(&format!("visits/{}", id(&visit))), "{}", history.text);
+        let page = visitor.get(&format!("/visits/{}", id(&visit))).await;
+        assert!(page.expect(200).text.contains("Book another visit"), "{}", page.text);
+        let list = visitor.get("/visits").await;
         for words in ["No visit is booked.", "Earlier and cancelled", &format!("visits/{}?", id(&visit)), "Cancelled"] {
             assert!(list.expect(200).text.contains(words), "{words}: {}", list.text);
         }

@@ -104,6 +104,9 @@ both! {
             }
         }
         assert_eq!(visits.len(), 32);
+        // The patient of Wednesday confirms nine.
+        let confirmed = desk.post_empty(&path(&visits[31], "/confirm")).await;
+        assert!(confirmed.expect(200).body["confirmed_at"].is_string());
         let told = json!({"local": "2026-03-09T09:00:00", "time_zone": "America/New_York", "zone_data": "2099a"});
         assert_eq!((&visits[0]["starts_at"], &visits[0]["promised"]), (&json!("2026-03-09T13:00:00Z"), &told));
         assert!(zone_changed(&desk).await.is_empty());
@@ -158,9 +161,9 @@ both! {
         assert_eq!(codes.iter().filter(|one| one["code"] == "zone_unchanged").count(), 31);
         assert_eq!(app.mails().await.len(), 32 + 31);
 
-        // The patient of Wednesday confirmed nine, and comes at eight.
-        let confirmed = desk.post_empty(&path(&visits[31], "/confirm")).await;
-        assert!(confirmed.expect(200).body["confirmed_at"].is_string());
+        // The patient of Wednesday confirmed nine, and comes at eight. Until the desk says so, nobody confirms either.
+        let early = desk.post_empty(&path(&visits[31], "/confirm")).await;
+        early.problem(409, "status_conflict");
         let rest = zone_changed(&desk).await;
         assert_eq!(all_ids(&rest), [id(&visits[31])]);
         let accepted = desk.send(reqwest::Method::POST, &path(&visits[31], "/accept-time"), &[], None).await;

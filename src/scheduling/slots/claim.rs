@@ -142,7 +142,7 @@ impl Claim {
     /// The conflict `slot_taken` if the time is not free after all.
     pub fn take(&self, tx: &mut Tx<impl Principal>, appointment: AppointmentId) -> Result<()> {
         self.units.take(tx.conn, tx.env, self.time, Occupant::Appointment(appointment), tx.now)?;
-        let booked = locking::book_free(tx.conn, self.range, tx.now, self.hold_id, appointment)?;
+        let booked = locking::book_free(tx.conn, (self.range, self.location_id), tx.now, self.hold_id, appointment)?;
         if self.overbooked || booked == self.slots.len() { Ok(()) } else { Err(DoesNotFit::Taken.into()) }
     }
 }

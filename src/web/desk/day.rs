@@ -126,6 +126,7 @@ pub(super) fn shown_patient(member: &Member, patient: &AppointmentPatient, locat
         born => in_short(patient.date_of_birth.0, member.language),
         mrn => patient.mrn.as_str(),
         phone => patient.phone.as_ref().map(|number| phone(number, locations)),
+        dial => patient.phone.as_deref(),
         language => member.other_language(&patient.preferred_language).map(|tag| spoken::name(tag, member.language)),
         interpreter => patient.interpreter_needed,
     }
@@ -189,7 +190,7 @@ fn span(gap: &AgendaGap, language: Language) -> String {
 pub(super) fn example_patient(all: bool) -> Value {
     context! {
         id => "1", name => "Ann <b>Example", born => "Sep 14, 1967", mrn => "LW-001001",
-        phone => all.then_some("(212) 555-0100"), language => all.then_some("Spanish"), interpreter => all,
+        phone => all.then_some("(212) 555-0100"), dial => all.then_some("+12125550100"), language => all.then_some("Spanish"), interpreter => all,
     }
 }
 

@@ -179,7 +179,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
             alike => (all && !is_wrong).then(|| [true, false].map(|all| context! {
                 id => "1", name => "Ann", born => "Sep 14, 1967", mrn => "LW-001001", phone => all.then_some("(212) 555-0100"),
             })),
-            was => all.then(|| [("was_phone", "1")]), changed => all.then(|| context! {
+            was => all.then_some([("was_phone", "1")]), changed => all.then(|| context! {
                 given_name => "Anna", email => "", administrative_sex => EXAMPLE, interpreter_needed => if is_wrong { "yes" } else { "" },
             }), ..wanted.values()
         };

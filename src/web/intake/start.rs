@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::super::member::{Member, MemberForm};
 use super::draft::{minutes, minutes_of};
+use crate::appointment_status::AppointmentStatus;
 use crate::appointments::listing as visits;
 use crate::appointments::view::AppointmentView;
 use crate::error::{Error, ProblemCode, Result};
@@ -44,6 +45,10 @@ pub(super) async fn show(member: Member, PathId(id): PathId<AppointmentId>) -> R
     let visit = visits::read(&member.context, id).await?.object;
     if let Some(intake) = visit.intake_id {
         return Ok(member.go_to(&format!("forms/{intake}")));
+    }
+    if visit.status == AppointmentStatus::Cancelled {
+        // Its page says so, and leads to another visit.
+        return Ok(member.go_to(&format!("visits/{id}")));
     }
     let all = listed(&member, visit.patient_id).await?;
     if let Some(draft) = all.iter().find(|one| one.status == IntakeStatus::InProgress) {
