@@ -175,7 +175,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         let values = context! {
             root => "../../", member => member, typed => typed, wrong => wrong.clone(), in_order => wrong.into_keys().collect::<Vec<_>>(),
             languages => languages, form_key => "k",
-            correcting => all.then(|| context! { id => "1", name => "Ann <b>Example" }),
+            correcting => (all && is_wrong).then(|| context! { id => "1", name => "Ann <b>Example" }),
             alike => (all && !is_wrong).then(|| [true, false].map(|all| context! {
                 id => "1", name => "Ann", born => "Sep 14, 1967", mrn => "LW-001001", phone => all.then_some("(212) 555-0100"),
             })),
