@@ -19,7 +19,7 @@ text_enum! {
 }
 
 impl AppointmentStatus {
-    /// In which an appointment claims the patient's time.
+    /// The statuses in which an appointment claims the patient's time.
     pub const LIVE: [Self; 2] = [Self::Booked, Self::CheckedIn];
 
     /// Returns whether the appointment claims the patient's time.

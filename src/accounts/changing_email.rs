@@ -56,7 +56,7 @@ fn mail_link(tx: &mut Tx, user: &User, new_email: &EmailAddress) -> Result<()> {
         return Err(Error::invalid("/new_email", FieldCode::Unchanged, "is the account's address already"));
     }
     changes_per_hour::count(tx.conn, tx.env, user.id, Change::AddressAsked)?;
-    // Before the new address is looked up: what the caller sees in the own mailbox must not depend on it.
+    // Before the new address is looked up: the notice to the caller must not depend on whether somebody has that address.
     notices::tell(tx.conn, tx.env, user, SecurityEvent::EmailChangeAsked)?;
     // The account's own address in another case is not taken, and neither is one of an unverified registration.
     let other = store::find_by_email(tx.conn, &new_email.key())?;
@@ -86,8 +86,8 @@ fn mail_link(tx: &mut Tx, user: &User, new_email: &EmailAddress) -> Result<()> {
 /// Change my e-mail address
 ///
 /// Mails a link to the new address. The link works once, within a day, until the account's password or second factor changes. When it is
-/// used (`POST /v1/email-verifications`), the account gets the address. Earlier links work until one is used. The current address is notified now, and again after the change.
-/// An account can ask five times; then it has to wait until an hour has passed.
+/// used (`POST /v1/email-verifications`), the account gets the address. Earlier links work until one is used. The current address is
+/// notified now, and again after the change. An account can ask five times; then it has to wait until an hour has passed.
 /// The response is the same if another account has the address; then the owner of that account is notified. A patient's mail goes to the address in the patient's record, which stays as it is.
 #[utoipa::path(
     tag = "users",

@@ -19,8 +19,8 @@ pub fn issue(tx: &mut Conn, env: &Env, user: UserId, purpose: Purpose) -> Result
     insert(tx, env, user, purpose, Extra::default())
 }
 
-/// Creates a token that proves a new address of an account. Older ones stay valid until one is used: whether this one is sent depends on
-/// who has the address, and a caller could tell it by an older one.
+/// Creates a token that proves a new address of an account. Older ones stay valid until one is used. No token is sent to an address that
+/// somebody has, so voiding the older ones here would tell the caller which addresses are taken.
 pub fn issue_for_address(tx: &mut Conn, env: &Env, user: UserId, new_email: &EmailAddress) -> Result<String> {
     insert(tx, env, user, Purpose::ChangeEmail, Extra { new_email: Some(new_email.as_str()), ..Extra::default() })
 }

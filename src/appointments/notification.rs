@@ -34,8 +34,13 @@ pub enum Notification {
 
 /// Requires that only staff say that the patient has been informed.
 pub fn check_informed(is_informed: bool, by_staff: bool, check: &mut Check) {
+    check_staff_only("/patient_informed", is_informed, by_staff, check);
+}
+
+/// Requires that only staff set the member at `pointer`.
+pub fn check_staff_only(pointer: &str, is_set: bool, by_staff: bool, check: &mut Check) {
     let detail = "only the clinic's staff may set this";
-    check.require(by_staff || !is_informed, "/patient_informed", FieldCode::ForbiddenField, detail);
+    check.require(by_staff || !is_set, pointer, FieldCode::ForbiddenField, detail);
 }
 
 /// Enqueues the messages about a change. They replace those that the desk has not delivered yet. `accounts` are those with access to

@@ -91,13 +91,13 @@ pub fn patients_may_until(status: Status, step: Step, cancel_until: Timestamp) -
     (status == Status::Booked && has_notice).then_some(cancel_until)
 }
 
-/// Returns whether a cancellation counts as late for the patient: a booked visit, after its notice. A visit that a change of
-/// the clinic's plans affects (`is_off_plan`) is cancelled for the clinic's reasons.
-pub fn is_late_cancellation(status: Status, now: Timestamp, cancel_until: Timestamp, is_off_plan: bool) -> bool {
-    status == Status::Booked && now > cancel_until && !is_off_plan
+/// Returns whether a cancellation counts as late for the patient: a booked visit, after its notice, and not for the clinic's reasons
+/// (`for_clinic`), such as a change of its plans.
+pub fn is_late_cancellation(status: Status, now: Timestamp, cancel_until: Timestamp, for_clinic: bool) -> bool {
+    status == Status::Booked && now > cancel_until && !for_clinic
 }
 
-/// Why nobody can be told, or confirm, a time that staff have not decided on.
+/// Why a visit can be neither confirmed nor mailed again before staff decide which time counts.
 pub const TIME_OPEN: &str =
     "The clock of the location has changed since the patient was told the time. The clinic decides which time counts.";
 

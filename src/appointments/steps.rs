@@ -15,7 +15,7 @@ use super::view::AppointmentView;
 use crate::actor::{Action, Role};
 use crate::appointment_status::AppointmentStatus;
 use crate::context::{Context, Once, Principal, Tx};
-use crate::error::{Check, Error, FieldCode, Result};
+use crate::error::{Check, Error, Result};
 use crate::http::etag::IfMatch;
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, PathId};
@@ -90,8 +90,7 @@ pub async fn take_step(
     context.require(if is_cancellation { Action::AppointmentBook } else { Action::AppointmentProgress })?;
     let mut check = Check::new();
     notification::check_informed(cause.patient_informed, context.is_staff(), &mut check);
-    let detail = "only the clinic's staff may set this";
-    check.require(context.is_staff() || !cause.clinic_cancels, "/clinic_cancels", FieldCode::ForbiddenField, detail);
+    notification::check_staff_only("/clinic_cancels", cause.clinic_cancels, context.is_staff(), &mut check);
     check.done()?;
     let reason = cause.reason.as_deref().map(checked).transpose()?;
     let cause = Cause { reason, ..cause };
@@ -148,8 +147,8 @@ pub fn advance(
     let sequence = before.sequence + i32::from(is_cancelled);
     let change = Change { step, from: Some(before.status), reason: cause.reason.as_deref() };
     let cancel_until = before.cancel_until();
-    let is_off_plan = cause.clinic_cancels || found.off_plan.is_some() || before.promise.zone_changed_since.is_some();
-    let late_cancelled = is_cancelled && is_late_cancellation(before.status, tx.now, cancel_until, is_off_plan);
+    let for_clinic = cause.clinic_cancels || found.off_plan.is_some() || before.promise.zone_changed_since.is_some();
+    let late_cancelled = is_cancelled && is_late_cancellation(before.status, tx.now, cancel_until, for_clinic);
     let overbooked = before.overbooked && !is_cancelled;
     let appointment =
         store::update(tx, change, Appointment { status, sequence, overbooked, late_cancelled, ..before })?;
@@ -165,7 +164,6 @@ pub fn advance(
         }
         AppointmentStep::Undo if is_reopened => follow_up::visit_undone(tx, visit.patient_id, visit.id)?,
         AppointmentStep::Undo => {
-            // The patient still has to hear of the visit.
             let ended_at = ended_calls_at(tx, visit.id)?;
             outbox::resume_calls(tx.conn, visit.id, &ended_at, tx.now)?;
         }
@@ -323,8 +321,9 @@ pub(super) async fn complete_appointment(
 /// Undo the last step
 ///
 /// A check-in and a no-show become `booked` again, a completed appointment becomes `checked-in`. The follow-up that was scheduled after the
-/// visit is cancelled, and one that it replaced is scheduled again. Calls that the step completed are open again. Possible on the day of the step, in the location's time zone. A
-/// cancellation cannot be undone, because its slots are free for others. An undo needs a reason, because it corrects the record.
+/// visit is cancelled, and one that it replaced is scheduled again. Calls that the step completed are open again. Possible on the day of the
+/// step, in the location's time zone. A cancellation cannot be undone, because its slots are free for others. An undo needs a reason,
+/// because it corrects the record.
 #[utoipa::path(
     tag = "appointments",
     operation_id = "undo_appointment",

@@ -278,8 +278,8 @@ impl Context {
         Self { audit: self.audit.aside(operation, object), ..self.clone() }
     }
 
-    /// Stores an event of a read for a page that shows these patients although it refuses the request: the middleware notes reads of
-    /// responses that succeed.
+    /// Stores the event of a read, for a page that refuses the request and shows these patients all the same. The middleware stores reads only
+    /// of responses that succeed.
     ///
     /// # Errors
     /// Those of the database.

@@ -263,7 +263,7 @@ impl Registration {
     ) -> Result<()> {
         let mut has_changed = false;
         if let Some(reserved) = reserved {
-            // Before the address is looked up, and also if it gets no mail: whether the earlier link works must not depend on the address.
+            // Before the new address is looked up, and also if it gets no mail: otherwise the earlier link would tell who has an account.
             reserving::lock(tx, reserved.hold.id)?;
             has_changed = self.discard_other_addresses(tx, reserved.hold.id)?;
             tx.audit.note_object(reserved.hold.id.0);

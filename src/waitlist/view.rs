@@ -35,7 +35,7 @@ pub struct WaitlistEntryView {
     pub appointment_id: Option<AppointmentId>,
     /// The status.
     pub status: WaitlistStatus,
-    /// Whether the service offers the patient no times, because three offers in a row lapsed. A change of the entry ends that, also one to
+    /// Whether the service offers the patient no times, because three offers in a row that reached the patient lapsed. A change of the entry ends that, also one to
     /// `paused` alone. Staff can offer a time by hand.
     #[serde(default)]
     #[schema(required)]

@@ -63,6 +63,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("staff-status.html", include_str!("html/staff-status.html")),
     ("most.html", include_str!("html/most.html")),
     ("errors.html", include_str!("html/errors.html")),
+    ("time-open.html", include_str!("html/time-open.html")),
     ("mailbox.html", include_str!("html/mailbox.html")),
     ("verify-email.html", include_str!("html/verify-email.html")),
     ("password.html", include_str!("html/password.html")),

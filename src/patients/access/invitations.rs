@@ -113,7 +113,7 @@ pub async fn invite(context: &Context, once: Once, id: PatientId, new: NewPatien
                 outbox::require_room(tx.conn, tx.env, email.as_str(), MessageKind::PatientInvitation, true)?;
                 true
             } else {
-                // A patient does not learn whom others have invited.
+                // No error: it would tell the patient that others have invited this address.
                 outbox::has_room(tx.conn, tx.env, email.as_str(), MessageKind::PatientInvitation)?
             };
             if !has_room && let Some(open) = find_open(tx, patient.id, &email.key())? {
@@ -229,7 +229,8 @@ fn find_open(tx: &mut Tx, patient: PatientId, email_key: &str) -> Result<Option<
 ///
 /// Mails a link that works once, for a week. It creates an account for the address, or links the account that the address has. Use it for a
 /// patient whom the desk has registered (`self`), a young patient who became an adult, or a person who acts for them. An older link to the
-/// same address for this patient stops working. The relation counts as verified. The access that the link gives is reported, and confirmed,
+/// same address for this patient stops working. If the mailbox has had its invitations of this hour, one from a patient sends no mail, and the
+/// older link keeps working. The relation counts as verified. The access that the link gives is reported, and confirmed,
 /// as with `POST /v1/patients/{id}/access`. A practitioner without a care relationship gives a reason in `Access-Reason`.
 ///
 /// Adult patients invite a helper to their own record (any relation but `self`), at most five times an hour. The helper then reads the whole

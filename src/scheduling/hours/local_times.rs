@@ -21,8 +21,8 @@ use crate::scheduling::setup::{offerings, practitioner};
 const OVER: SignedDuration = SignedDuration::from_hours(48);
 
 /// Moves the exceptions and closures of a location to the instants that show their local times by its new clock. Exceptions at all
-/// locations move if the practitioner works at this one only, because its clock is theirs; otherwise they stay. The set-up must be locked ([`setup::lock`](crate::scheduling::setup::lock)), no slot yet, and the hours must be
-/// published afterwards.
+/// locations move if the practitioner works at this one only; otherwise they stay. The set-up must be locked
+/// ([`setup::lock`](crate::scheduling::setup::lock)), no slot yet, and the hours must be published afterwards.
 pub fn keep(tx: &mut Tx, location: LocationId, clock: &ClockChange) -> Result<()> {
     // An exception that is added at this moment comes before or after the change as a whole.
     for practitioner in offerings::working_at(tx.conn, location)? {

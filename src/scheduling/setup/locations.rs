@@ -405,7 +405,7 @@ pub(in crate::scheduling) async fn create_location(
 /// Booked appointments stay. The response lists those that the practitioner's hours no longer cover, and so does `needs_attention`. After a
 /// change of the time zone, `needs_attention` soon lists also those whose start does not show the promised local time any more, with the
 /// reason `zone_changed`. `POST /v1/zone-changes/resolve` moves these to the promised time. Time off, extra hours and closures of the
-/// location keep their local times, and time off at all locations keeps its instants. Holds, reservations and offers of the waitlist end if
+/// location keep their local times, and so does time off at all locations of a practitioner who works at this one only. Holds, reservations and offers of the waitlist end if
 /// their time has another local time now; patients get a mail about a withdrawn offer. The slot length must divide the duration of every
 /// visit type that is offered there.
 #[utoipa::path(

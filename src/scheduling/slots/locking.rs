@@ -108,8 +108,9 @@ pub(super) fn lock(conn: &mut Conn, ranges: &[SlotRange], hold: Option<HoldId>) 
     })
 }
 
-/// Books the free slots of a visit at a location for an appointment, and ends the hold on them. The slots must be locked. Returns how many were
-/// free. Without statistics PostgreSQL may choose the index that leads with the location, and would read all of it without a value for that.
+/// Books the free slots of a visit at a location for an appointment, and ends the hold on them. The slots must be locked. Returns how many
+/// were free. Without statistics PostgreSQL may choose the index that begins with the location. Without the location in the condition it
+/// would read the whole index.
 pub(super) fn book_free(
     conn: &mut Conn,
     (range, location): (SlotRange, LocationId),

@@ -42,7 +42,7 @@ pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpRes
         more_failed => more_failed.map(|next| part(asked.first("calls"), &next)),
         calls => together(calls).iter().map(|calls| calls_of(&member, calls)).collect::<Vec<_>>(),
         failed => failed.iter().map(|mail| mail_of(mail, member.language)).collect::<Vec<_>>(),
-        // Of the visits that one press was to move.
+        // How many visits could not move to the times that their patients were told.
         left => asked.first("left").parse::<usize>().ok(),
         form_key => member.form_key(),
     };
@@ -52,7 +52,7 @@ pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpRes
 /// The visits on which the desk must act, and whether there are more.
 async fn visits(member: &Member) -> Result<(Vec<Value>, bool)> {
     const OPERATION: &str = "list_appointments";
-    // Those that are long over are no longer the desk's concern, and would hide the others.
+    // Visits that are over come first in the list, and would hide those to come.
     let from = member.context.env.now().minus(SignedDuration::from_hours(12));
     let query = format!("needs_attention=true&from={from}&limit=50");
     let (filter, page) = (member.parameters(OPERATION, &query)?, member.parameters(OPERATION, &query)?);

@@ -19,7 +19,7 @@ use crate::patients::records::model::{PatientPatch, PatientView};
 use crate::patients::records::updating;
 use crate::scheduling::setup::locations::LocationView;
 
-/// The hidden fields with what the form was drawn from have this before their names.
+/// The prefix of the hidden fields, which have the record as it was when the form was drawn.
 const WAS: &str = "was_";
 
 /// Shows the form with the record.
@@ -30,14 +30,14 @@ pub(super) async fn show(member: Member, PathId(id): PathId<PatientId>) -> Resul
     registering::answer(&member, &stored, more(patient, found.version, &stored), StatusCode::OK, &[]).await
 }
 
-/// What the form has beside its fields. `was` is what it was drawn from.
+/// What the form has beside its fields. `was` is the record as it was when the form was drawn.
 fn more(patient: &PatientView, version: i32, was: &Fields) -> Value {
     let correcting = context! { id => patient.id.to_string(), name => patient.display_name.as_str() };
     let was: Vec<_> = was.iter().map(|(name, text)| (format!("{WAS}{name}"), text.clone())).collect();
     context! { correcting => correcting, version => version, was => was, changed => Value::from(()), alike => Value::from(()) }
 }
 
-/// What the form was drawn from.
+/// The record as it was when the form was drawn.
 fn drawn(sent: &Sent) -> Fields {
     registering::FIELDS.into_iter().map(|name| (name, sent.first(&format!("{WAS}{name}")).to_owned())).collect()
 }
@@ -52,7 +52,7 @@ fn differing(one: &Fields, other: &Fields) -> Vec<&'static str> {
     fields.filter(|name| text(one, name) != text(other, name)).collect()
 }
 
-/// A stale form with what others have changed since it was drawn: what the desk has not touched is as the record has it now.
+/// Brings a stale form up to date: a field that the desk has not changed gets the record's present value.
 fn renewed(typed: &Fields, was: &Fields, now: &Fields) -> Fields {
     let touched = differing(typed, was);
     let is_typed = |name: &str| touched.contains(&if name == "other_language" { "preferred_language" } else { name });

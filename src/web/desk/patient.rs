@@ -30,7 +30,7 @@ pub(super) async fn show(member: Member, PathId(id): PathId<PatientId>, request:
     let past = visits(&member, &past).await?;
     let mut clinic = Clinic::of_visits(&member, upcoming.iter().chain(&past)).await?;
     let flags = flags::open(&member, card.patient.id, &mut clinic).await?;
-    // What was called off is not to come.
+    // Cancelled visits of the future are listed with the past ones.
     let (cancelled, upcoming): (Vec<_>, Vec<_>) =
         upcoming.into_iter().partition(|visit| visit.status == AppointmentStatus::Cancelled);
     let past: Vec<AppointmentView> = cancelled.into_iter().chain(past).collect();

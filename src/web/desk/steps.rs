@@ -65,8 +65,8 @@ pub(super) async fn keep_told_time(form: MemberForm, PathId(id): PathId<Appointm
     }
 }
 
-/// Moves the visits of the list to the instants that show the local times that their patients were told. They may be in each other's way, so
-/// they move together.
+/// Moves the visits of the list to the instants that show the local times that their patients were told. They move together, because one may
+/// need the time of another.
 pub(super) async fn keep_told_times(form: MemberForm) -> Result<HttpResponse> {
     let ids = form.sent.all("visit").map(|id| id.parse().map_err(|_| Error::NotFound)).collect::<Result<Vec<_>>>()?;
     let resolution = resolving::resolve(&form.member.context, ids).await?;

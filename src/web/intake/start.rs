@@ -47,7 +47,7 @@ pub(super) async fn show(member: Member, PathId(id): PathId<AppointmentId>) -> R
         return Ok(member.go_to(&format!("forms/{intake}")));
     }
     if visit.status == AppointmentStatus::Cancelled {
-        // Its page says so, and leads to another visit.
+        // The page of the visit says that it is cancelled, and leads to a new booking.
         return Ok(member.go_to(&format!("visits/{id}")));
     }
     let all = listed(&member, visit.patient_id).await?;

@@ -25,8 +25,8 @@ const MOST: usize = 50;
 /// What was done before the page was opened, as its address says.
 const DONE: [&str; 2] = ["waiting", "not_waiting"];
 
-/// Shows what is to come, the next one first, what the patients wait for, and what is over: first what was cancelled of the future, then what
-/// was, the last one first.
+/// Shows the visits to come, the next one first; what the patients wait for; then cancelled visits of the future, and past ones, the last
+/// one first.
 pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpResponse> {
     if member.is_staff() {
         return Ok(member.go_to(member.home()));
