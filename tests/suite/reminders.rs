@@ -210,6 +210,7 @@ both! {
         let (desk, cleos) = (again(&app, "desk@clinic.example").await, cleo.patient_id.clone());
         let (ann, ben, cleo) = (again(&app, &ann.email).await, again(&app, &ben.email).await, again(&app, &cleo.email).await);
         assert_eq!(statuses(&desk, "appointment_reminder").await, ["pending"; 4]);
+        app.mails_tried().await;
         ann.post(&path(&visits[0], "/cancel"), json!({"reason": "Travelling"})).await.expect(200);
         let slots = ben.get(&format!("/v1/slots?visit_type_id={}&from=2026-03-19T14:00:00Z&limit=1", clinic.check)).await.items();
         ben.post(&path(&visits[1], "/reschedule"), json!({"slot_id": slots[0]["id"]})).await.expect(200);

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use legwork::db::schema::messages;
 use mail_parser::{Message, MessageParser, MimeHeaders, PartType};
 
-use super::App;
+use super::{App, eventually};
 
 /// A mail as its recipient sees it.
 #[derive(Debug, Clone)]
@@ -63,6 +63,23 @@ impl App {
             assert!(Instant::now() < patience, "{waiting} messages are still waiting to be sent");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// Waits until each message that is due was tried once and has waited since: for a mail server that is away. A clock that is moved
+    /// during an attempt postpones the message from the moved time.
+    pub async fn mails_tried(&self) {
+        eventually(async || {
+            let now = self.clock.now();
+            let untried = self
+                .db(move |tx| {
+                    let begun_or_due = messages::attempts.gt(0).or(messages::due_at.le(now));
+                    let waiting = messages::table.filter(messages::status.eq("pending")).filter(begun_or_due);
+                    Ok(waiting.filter(messages::last_error.is_null()).count().get_result::<i64>(tx)?)
+                })
+                .await;
+            if untried == 0 { Ok(()) } else { Err(format!("{untried} messages were not tried")) }
+        })
+        .await;
     }
 
     /// The mails to one address.
