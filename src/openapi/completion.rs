@@ -208,6 +208,15 @@ fn has_parameter(operation: &Operation, name: &str) -> bool {
     parameters(operation).any(|parameter| parameter.name == name)
 }
 
+/// Whether an operation that is complete has a shared parameter.
+pub fn has_shared_parameter(operation: &Operation, component: &str) -> bool {
+    let location = format!("#/components/parameters/{component}");
+    operation.parameters.iter().flatten().any(|parameter| match parameter {
+        RefOr::T(_) => false,
+        RefOr::Ref(shared) => shared.ref_location == location,
+    })
+}
+
 fn is_signed_in(operation: &Operation) -> bool {
     operation.security.as_ref().is_some_and(|security| !security.is_empty())
 }

@@ -1,9 +1,10 @@
 //! The OpenAPI document. Info, tags and security are here. Paths and schemas come from the routes. [`completion`] adds
-//! what operations have in common, [`samples`] the code samples, and [`journey`] the order.
+//! what operations have in common, [`links`] what can be called next, [`samples`] the code samples, and [`journey`] the order.
 
 mod completion;
 mod components;
 pub mod journey;
+mod links;
 mod nullable;
 mod ordered;
 mod problems;
@@ -106,6 +107,7 @@ pub fn document() -> OpenApi {
     App::new().configure(|served| routes(&mut Endpoints::documented(served, &mut document)));
     completion::complete(&mut document);
     webhooks::complete(&mut document);
+    links::add(&mut document);
     samples::add(&mut document);
     journey::order(&mut document);
     document

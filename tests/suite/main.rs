@@ -81,6 +81,7 @@ mod messages;
 mod migrations;
 mod missed_visits;
 mod openapi;
+mod openapi_links;
 mod openapi_requests;
 mod operations;
 mod outages;
