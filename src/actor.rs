@@ -203,7 +203,7 @@ impl Action {
             Self::WebhookManage              => [No,   No,   No,   Any],
             Self::MessageManage              => [No,   Any,  No,   Any],
             // As the lists of appointments, patients and intakes.
-            Self::EventRead                  => [Own,  Any,  Any,  Any],
+            Self::EventRead                  => [No,   Any,  Any,  Any],
             Self::ReportRead                 => [No,   Any,  No,   Any],
             Self::AuditRead                  => [No,   No,   No,   Any],
             Self::AccessLogRead              => [Own,  No,   No,   Any],

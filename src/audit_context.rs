@@ -84,6 +84,18 @@ impl AuditContext {
         }))
     }
 
+    /// The context of the read that a refused form shows: what was noted so far, with the read's operation.
+    #[must_use]
+    pub fn of_read(&self, operation: &str) -> Self {
+        Self(Arc::new(Inner {
+            operation: operation.to_owned(),
+            request_id: self.0.request_id.clone(),
+            address: self.0.address,
+            state: Mutex::new(self.noted()),
+            stored: Arc::clone(&self.0.stored),
+        }))
+    }
+
     /// Replaces the patient whom it is about.
     #[must_use]
     pub fn about(self, patient: PatientId) -> Self {

@@ -27,6 +27,8 @@ pub struct Env {
     pub entropy: Entropy,
     /// What the hash of a password costs. Tests of other things set a low cost.
     pub password_params: argon2::Params,
+    /// For how many milliseconds a mail that strangers can cause waits at most. Tests of other things set 0.
+    pub mail_spread: u32,
     /// Encrypts values before they are stored.
     pub sealer: Sealer,
     /// Signs audit events.

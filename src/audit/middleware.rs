@@ -15,7 +15,7 @@ use crate::audit_context::AuditContext;
 use crate::env::Env;
 use crate::error::{Error, FieldCode};
 use crate::http::ClientAddress;
-use crate::http::fallback::{Operation, is_audited};
+use crate::http::fallback::{Operation, Routes, is_audited, is_of_member};
 use crate::http::limits::Limiter;
 use crate::http::middleware::RequestId;
 use crate::http::problem::ProblemBuilder;
@@ -37,6 +37,7 @@ pub async fn record_request(
     let Some(operation) = operation else { return next.call(request).await.map(ServiceResponse::map_into_boxed_body) };
     let changes = request.method() != Method::GET && !READS.contains(&operation.id.as_str());
     let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone());
+    let read = operation_of_page(&request);
     let audit = AuditContext::of_request(&operation.id, request_id, address(&request));
     request.extensions_mut().insert(audit.clone());
 
@@ -60,15 +61,20 @@ pub async fn record_request(
     {
         audit.note_patient(PatientId(id));
     }
-    let is_flood = || {
-        let notes = audit.notes();
-        status == StatusCode::TOO_MANY_REQUESTS && !limiter.is_audited(notes.user, audit.address(), notes.object)
-    };
+    let notes = audit.notes();
+    let is_flood =
+        status == StatusCode::TOO_MANY_REQUESTS && !limiter.is_audited(notes.user, audit.address(), notes.object);
     let wrong_secret = || response.as_ref().is_ok_and(|response| has_wrong_secret(response.response()));
     let outcome = outcome(&operation, changes, status, replayed, &audit);
-    if let Some(outcome) = outcome.or_else(|| wrong_secret().then_some(AuditOutcome::Refused))
-        && !is_flood()
-    {
+    let outcome = outcome.or_else(|| wrong_secret().then_some(AuditOutcome::Refused));
+    // A form that is refused is drawn again, with what it was drawn from.
+    let shown_again =
+        read.filter(|_| outcome.is_none() && SHOWN_AGAIN.contains(&status) && audit.patients() != (None, Vec::new()));
+    let (audit, outcome) = match shown_again {
+        Some(read) => (audit.of_read(&read), Some(AuditOutcome::Success)),
+        None => (audit, outcome),
+    };
+    if let Some(outcome) = outcome.filter(|_| !is_flood) {
         let mut event = Event::new(env.new_id::<AuditEventId>(), env.now(), &env.signer, &audit, outcome);
         if outcome == AuditOutcome::Refused || outcome == AuditOutcome::Failed {
             event.status = Some(status.as_u16().into());
@@ -88,6 +94,20 @@ pub async fn record_request(
     response.map(ServiceResponse::map_into_boxed_body)
 }
 
+/// How the service refuses a form and shows it again.
+const SHOWN_AGAIN: [StatusCode; 3] =
+    [StatusCode::CONFLICT, StatusCode::PRECONDITION_FAILED, StatusCode::UNPROCESSABLE_ENTITY];
+
+/// The operation that the page of a form reads. Forms of people who are signed in show patients' data, problem documents do not.
+fn operation_of_page(request: &ServiceRequest) -> Option<String> {
+    if request.method() != Method::POST || !is_of_member(request.path()) {
+        return None;
+    }
+    let routes = request.app_data::<web::Data<Routes>>()?;
+    let page = routes.operation(&Method::GET, request.path()).filter(|page| !page.is_public);
+    Some(page.map_or_else(|| "list_patients".to_owned(), |page| page.id.clone()))
+}
+
 /// Broken rules that mean a wrong secret: a password, a code or the token of a link.
 const SECRET_RULES: [FieldCode; 3] = [FieldCode::WrongPassword, FieldCode::WrongCode, FieldCode::InvalidToken];
 
@@ -101,7 +121,7 @@ fn has_wrong_secret(response: &HttpResponse<impl MessageBody>) -> bool {
 
 /// Returns the outcome to record, if any.
 ///
-/// Invalid input and conflicts are not recorded, unless a secret was wrong, because they show and change nothing.
+/// Invalid input and conflicts have none here, because they change nothing.
 /// Responses of an overloaded service (503) are not recorded, because that would add to the load.
 fn outcome(
     operation: &Operation,

@@ -128,6 +128,14 @@ fn spans(conn: &mut Conn, patient: PatientId) -> Result<Vec<Span>> {
     Ok(spans)
 }
 
+/// Returns the records whose events count as events of a patient.
+///
+/// # Errors
+/// Those of the database.
+pub fn records(conn: &mut Conn, patient: PatientId) -> Result<Vec<PatientId>> {
+    Ok(spans(conn, patient)?.into_iter().map(|span| span.record).collect())
+}
+
 /// Reads a page of events. Events of a patient's record are those about it, and those that showed it among others, of all its [`spans`].
 pub fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Vec<Event>> {
     let Some(patient) = filter.patient_id else {

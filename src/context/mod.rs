@@ -26,7 +26,7 @@ use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::ids::{PatientId, UserId};
+use crate::ids::UserId;
 
 /// The party on whose behalf an operation runs.
 pub trait Principal: Clone + Send + Sync + 'static {
@@ -276,22 +276,6 @@ impl Context {
     #[must_use]
     pub fn aside(&self, operation: &str, object: uuid::Uuid) -> Self {
         Self { audit: self.audit.aside(operation, object), ..self.clone() }
-    }
-
-    /// Stores the event of a read, for a page that refuses the request and shows these patients all the same. The middleware stores reads only
-    /// of responses that succeed.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn record_read(&self, operation: &str, patients: Vec<PatientId>) -> Result<()> {
-        let aside = self.aside(operation, uuid::Uuid::nil());
-        let stored = aside.change(move |tx| {
-            for patient in &patients {
-                tx.audit.note_patient(*patient);
-            }
-            Ok(())
-        });
-        stored.await
     }
 
     /// Requires that the caller's role may do this at all.

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::model::{Event, EventType};
-use super::store::{self, Reader};
+use super::store;
+use crate::actor::Action;
 use crate::context::Context;
 use crate::error::{Check, FieldCode, Result};
 use crate::http::input::Several;
@@ -59,18 +60,18 @@ pub(super) fn check_after(after: Option<i64>, pointer: &str) -> Result<()> {
     check.done()
 }
 
-/// Reads the events that the actor may see.
+/// Reads the events.
 ///
 /// # Errors
-/// Every broken rule of the filter; [`Error::Gone`](crate::error::Error::Gone) if events after the number are not kept.
+/// [`Error::RoleForbidden`](crate::error::Error::RoleForbidden); every broken rule of the filter; [`Error::Gone`](crate::error::Error::Gone) if events after the number are not kept.
 pub async fn list(context: &Context, filter: EventFilter) -> Result<EventPage> {
-    let reader = Reader::of(&context.actor)?;
+    context.require(Action::EventRead)?;
     check_after(filter.after, "?after")?;
     let limit = Limit::new(filter.limit)?.rows();
     let (after, types) = (filter.after, Several::of(filter.types));
     context
         .read(move |tx| {
-            let part = store::after(tx.conn, (reader, tx.now), after, &types, limit)?;
+            let part = store::after(tx.conn, after, &types, limit)?;
             let patients: BTreeSet<_> = part.events.iter().filter_map(|event| event.patient_id).collect();
             tx.audit.note_shown(patients);
             let items = part.events.into_iter().map(Event::from).collect();
@@ -81,8 +82,8 @@ pub async fn list(context: &Context, filter: EventFilter) -> Result<EventPage> {
 
 /// List events
 ///
-/// Returns what has changed since an event, in the order of the numbers: appointments, patients and intakes, by their ids. Staff see all
-/// events, and their numbers are consecutive. Patients see those of the patients they may act for. A change has its event within a second.
+/// Returns what has changed since an event, in the order of the numbers: appointments, patients and intakes, by their ids. The numbers
+/// are consecutive. For staff and machine clients: the numbers would tell a patient what others do. A change has its event within a second.
 /// Events are kept for `RETAIN_EVENTS_DAYS`, 30 days by default. A new reader takes `newest_seq` first, then reads the lists, then the
 /// events after that number.
 #[utoipa::path(

@@ -1,8 +1,7 @@
 //! A stream in progress.
 //!
 //! It first reads the database until it has every event, and then gets new ones from the [`feed`](super::feed). It subscribes before it
-//! reads, and compares numbers, so nothing is lost between the two. Streams of patients read the database each time, because access may
-//! begin and end while they are open.
+//! reads, and compares numbers, so nothing is lost between the two.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -11,13 +10,13 @@ use std::time::Duration;
 
 use actix_web::web::Bytes;
 use tokio::sync::broadcast::{self, error::RecvError};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep};
 
 use super::feed::{Batch, Feed, Place};
 use super::model::{Event, EventType, Row};
-use super::store::{self, Part, Reader};
+use super::store::{self, Part};
 use crate::accounts::caller::is_still_active;
-use crate::actor::Actor;
+use crate::actor::{Action, Actor};
 use crate::context::Context;
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -29,8 +28,6 @@ const TICK: Duration = Duration::from_secs(1);
 const SESSION_CHECK: Duration = Duration::from_secs(3);
 /// How often it sends something.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// How often the stream of a patient reads the database.
-const OWN_INTERVAL: Duration = Duration::from_secs(1);
 /// How many events it reads at once.
 const PAGE: i64 = 200;
 /// After how many milliseconds a client connects again.
@@ -40,7 +37,6 @@ const RETRY_MILLIS: u32 = 2_000;
 pub struct Stream {
     env: Arc<Env>,
     actor: Actor,
-    reader: Reader,
     types: Vec<EventType>,
     batches: broadcast::Receiver<Arc<Batch>>,
     token_expires_at: i64,
@@ -48,7 +44,6 @@ pub struct Stream {
     through: i64,
     /// Whether there may be more in the database.
     is_behind: bool,
-    read_at: Option<Instant>,
     session_checked: Instant,
     sent: Instant,
     /// What was read before the response began.
@@ -68,7 +63,7 @@ pub async fn begin(
     types: Vec<EventType>,
     token_expires_at: i64,
 ) -> Result<Stream> {
-    let reader = Reader::of(&context.actor)?;
+    context.require(Action::EventRead)?;
     if !context.env.accepting.load(Ordering::Relaxed) {
         return Err(Error::unavailable(1, "the service stops"));
     }
@@ -76,7 +71,7 @@ pub async fn begin(
     let wanted = types.clone();
     let part = context
         .read(move |tx| match after {
-            Some(_) => store::after(tx.conn, (reader, tx.now), after, &wanted, PAGE),
+            Some(_) => store::after(tx.conn, after, &wanted, PAGE),
             None => store::newest(tx.conn).map(|newest| Part { events: Vec::new(), through: newest, newest }),
         })
         .await?;
@@ -86,13 +81,11 @@ pub async fn begin(
     Ok(Stream {
         env: Arc::clone(&context.env),
         actor: context.actor.clone(),
-        reader,
         types,
         batches,
         token_expires_at,
         through: part.through,
         is_behind: part.through < part.newest,
-        read_at: None,
         session_checked: now,
         sent: now,
         first: Some(first.into()),
@@ -127,7 +120,7 @@ impl Stream {
             if self.is_over().await {
                 return None;
             }
-            let news = if self.is_behind && self.may_read() { self.read().await } else { self.wait().await };
+            let news = if self.is_behind { self.read().await } else { self.wait().await };
             // A client that connects again gets the problem document.
             if let Some(text) = news.ok()?.filter(|text| !text.is_empty()) {
                 self.sent = Instant::now();
@@ -148,19 +141,10 @@ impl Stream {
         !is_still_active(&self.env, &self.actor).await.unwrap_or(false)
     }
 
-    fn next_read(&self) -> Option<Instant> {
-        self.read_at.filter(|_| matches!(self.reader, Reader::OfPatients(_))).map(|at| at + OWN_INTERVAL)
-    }
-
-    fn may_read(&self) -> bool {
-        self.next_read().is_none_or(|at| at <= Instant::now())
-    }
-
     /// Reads the database.
     async fn read(&mut self) -> Result<Option<String>> {
-        let (reader, after, types, now) = (self.reader, self.through, self.types.clone(), self.env.now());
-        let part = self.env.db.read(move |conn| store::after(conn, (reader, now), Some(after), &types, PAGE)).await?;
-        self.read_at = Some(Instant::now());
+        let (after, types) = (self.through, self.types.clone());
+        let part = self.env.db.read(move |conn| store::after(conn, Some(after), &types, PAGE)).await?;
         (self.through, self.is_behind) = (part.through, part.through < part.newest);
         let mut text = String::new();
         if !part.events.is_empty() {
@@ -171,8 +155,6 @@ impl Stream {
 
     /// Waits for new events, for the next check, or until a heartbeat is due.
     async fn wait(&mut self) -> Result<Option<String>> {
-        let tick = Instant::now() + TICK;
-        let until = self.next_read().filter(|_| self.is_behind).map_or(tick, |at| at.min(tick));
         tokio::select! {
             batch = self.batches.recv() => match batch {
                 Ok(batch) => self.take(&batch),
@@ -182,7 +164,7 @@ impl Stream {
                 }
                 Err(RecvError::Closed) => Err(Error::unavailable(1, "the service stops")),
             },
-            () = sleep_until(until) => {
+            () = sleep(TICK) => {
                 let is_due = self.sent.elapsed() >= HEARTBEAT;
                 Ok(is_due.then(|| format!(":\nid: {}\n\n", self.through)))
             }
@@ -193,7 +175,7 @@ impl Stream {
         if batch.through <= self.through {
             return Ok(None);
         }
-        if self.is_behind || batch.after > self.through || matches!(self.reader, Reader::OfPatients(_)) {
+        if self.is_behind || batch.after > self.through {
             self.is_behind = true;
             return Ok(None);
         }

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::feed::{Batch, Feed};
-use super::store::{self, Reader};
+use super::store;
 use crate::env::Env;
 use crate::error::Result;
 use crate::periodic::stopped;
@@ -74,9 +74,8 @@ async fn tell(env: &Env, feed: &Feed, told: &mut Option<i64>) -> Result<()> {
         *told = Some(newest);
         return Ok(());
     };
-    let now = env.now();
     loop {
-        let part = env.db.read(move |conn| store::after(conn, (Reader::All, now), Some(last), &[], store::BATCH)).await;
+        let part = env.db.read(move |conn| store::after(conn, Some(last), &[], store::BATCH)).await;
         let part = match part {
             Ok(part) => part,
             Err(error) => {

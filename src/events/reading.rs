@@ -2,8 +2,7 @@
 
 pub use super::listing::MAX_SEQ;
 use super::model::{Event, EventType};
-use super::store::{self, Part, Reader};
-use crate::clock::Timestamp;
+use super::store::{self, Part};
 use crate::db::Conn;
 use crate::error::{Error, Result};
 
@@ -25,8 +24,8 @@ pub fn newest(conn: &mut Conn) -> Result<i64> {
 }
 
 /// Reads at most `limit` events of these types after a number. An empty list means all types.
-pub fn after(conn: &mut Conn, after: i64, types: &[EventType], limit: i64, now: Timestamp) -> Result<Following> {
-    match store::after(conn, (Reader::All, now), Some(after), types, limit) {
+pub fn after(conn: &mut Conn, after: i64, types: &[EventType], limit: i64) -> Result<Following> {
+    match store::after(conn, Some(after), types, limit) {
         Ok(Part { events, through, .. }) => {
             Ok(Following::Events { events: events.into_iter().map(Event::from).collect(), through })
         }

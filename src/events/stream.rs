@@ -52,7 +52,7 @@ fn last_event_id(request: &HttpRequest) -> Result<Option<i64>> {
 /// Stream events
 ///
 /// The events of `GET /v1/events` as they happen, as Server-Sent Events. The data of each is an event as JSON, its `id` is `seq`. An `id`
-/// without data moves `Last-Event-ID` on, for readers that do not see all events. A client that connects again sends the last `id` as
+/// without data moves `Last-Event-ID` on, for readers of some types. A client that connects again sends the last `id` as
 /// `Last-Event-ID` and misses nothing. The stream ends when the access token expires (after ten minutes), within five seconds after the
 /// session ends, and when the service stops. A comment is sent at least every 15 seconds.
 #[utoipa::path(

@@ -19,6 +19,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The limit for a whole delivery. lettre limits only the connection, not a server that stops responding.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How many connections to the mail server there are at most.
+pub const CONNECTIONS: u8 = 8;
+
 /// Sends mails.
 pub struct Mailer {
     /// The sender of all mails.
@@ -113,7 +116,7 @@ impl Smtp {
 }
 
 fn transport(url: &SecretString) -> Result<Transport, String> {
-    let pool = PoolConfig::new().max_size(4).idle_timeout(Duration::from_secs(30));
+    let pool = PoolConfig::new().max_size(CONNECTIONS.into()).idle_timeout(Duration::from_secs(30));
     // The error's text may quote the URL with its password.
     let builder = Transport::from_url(url.expose_secret())
         .map_err(|_| "SMTP_URL: smtp://HOST, smtps://USER:PASSWORD@HOST or smtp://…?tls=required".to_owned())?;

@@ -24,10 +24,16 @@ const SITES: i64 = 4;
 /// How many security notices a mailbox gets in [`WINDOW`] before repeated ones are dropped.
 const MAX_SECURITY_NOTICES: usize = 10;
 
-/// Creates a message that is due now. It is sent, or listed as a call, only if the transaction is committed.
+/// For how many milliseconds a mail that strangers can cause waits at most, at random. Otherwise a stranger could ask for links to an address
+/// and to their own at once, and see by the time of their own mail whether it had to wait for others: whether the address has an account.
+pub const SPREAD: u32 = 3_000;
+
+/// Creates a message that is due now, or within [`SPREAD`]. It is sent, or listed as a call, only if the transaction is committed.
 pub fn enqueue(tx: &mut Conn, env: &Env, envelope: &Envelope) -> Result<MessageId> {
     let id: MessageId = env.new_id();
     let now = env.now();
+    let wait = if envelope.mail.kind().proves_the_mailbox() { env.entropy.below(env.mail_spread + 1) } else { 0 };
+    let due = now.plus(SignedDuration::from_millis(wait.into()));
     let recipient = &envelope.recipient;
     let payload = env.sealer.seal(place(id), &envelope.mail)?;
     per_backend!(tx, tx => diesel::insert_into(messages::table)
@@ -48,7 +54,7 @@ pub fn enqueue(tx: &mut Conn, env: &Env, envelope: &Envelope) -> Result<MessageI
             messages::attempts.eq(0),
             messages::rejected_attempts.eq(0),
             messages::resends.eq(0),
-            messages::due_at.eq(now),
+            messages::due_at.eq(due),
             messages::created_at.eq(now),
             messages::updated_at.eq(now),
         ))

@@ -7,13 +7,13 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
-use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::mailer::Mailer;
+use super::mailer::{CONNECTIONS, Mailer};
 use super::model::Message;
 use super::queue::{self, Outcome};
 use super::retry::Failure;
@@ -24,8 +24,6 @@ use crate::periodic::stopped;
 use crate::phone::Telephone;
 use crate::telemetry::MessageLabels;
 
-/// How many messages are sent at the same time.
-const BATCH: i64 = 4;
 /// How often the worker looks for due messages, even if nothing wakes it. Other instances do not wake this one.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the worker waits after it was woken, because it is woken before the commit.
@@ -34,7 +32,7 @@ const COMMIT_DELAY: Duration = Duration::from_millis(50);
 const RETRY_PAUSE: Duration = Duration::from_secs(2);
 /// How often the metrics are updated.
 const METRICS_INTERVAL: Duration = Duration::from_secs(15);
-/// How long a batch may continue after the service was told to stop. Interrupted messages are sent when their lease expires.
+/// How long sending may continue after the service was told to stop. Interrupted messages are sent when their lease expires.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
 
 /// Starts the worker. The task ends at most some seconds after `stopping`.
@@ -58,14 +56,20 @@ pub fn start(env: &Env, mut stopping: watch::Receiver<bool>) -> Result<JoinHandl
 
 async fn run(env: &Env, mailer: &Mailer, mut stopping: watch::Receiver<bool>) {
     let mut counted: Option<Instant> = None;
+    // One mail never waits for the end of others that were due with it. Otherwise the time of a mail would tell whether others were sent.
+    let mut sending = FuturesUnordered::new();
+    let most = usize::from(CONNECTIONS);
     loop {
         if counted.is_none_or(|at| at.elapsed() >= METRICS_INTERVAL) {
             counted = Some(Instant::now());
             update_metrics(env).await;
         }
-        let (pause, can_be_woken) = match send_batch(env, mailer).await {
-            Ok(0) => (POLL_INTERVAL, true),
-            Ok(_) => (Duration::ZERO, false),
+        let (pause, can_be_woken) = match lease(env, most - sending.len()).await {
+            Ok(leased) if leased.count == 0 => (POLL_INTERVAL, sending.len() < most),
+            Ok(leased) => {
+                sending.extend(leased.to_send.into_iter().map(|it| send(env, mailer, it, leased.phone.clone())));
+                (Duration::ZERO, false)
+            }
             Err(error) => {
                 tracing::warn!(%error, "due messages could not be read");
                 (RETRY_PAUSE, false)
@@ -73,11 +77,13 @@ async fn run(env: &Env, mailer: &Mailer, mut stopping: watch::Receiver<bool>) {
         };
         tokio::select! {
             biased;
-            () = stopped(&mut stopping) => return,
+            () = stopped(&mut stopping) => break,
+            Some(()) = sending.next() => {}
             () = woken(env), if can_be_woken => {}
             () = tokio::time::sleep(pause) => {}
         }
     }
+    while sending.next().await.is_some() {}
 }
 
 /// Completes after a message was created.
@@ -86,26 +92,41 @@ async fn woken(env: &Env) {
     tokio::time::sleep(COMMIT_DELAY).await;
 }
 
-/// Leases some due messages, sends in parallel those that may be sent now, and returns how many were due. A message that could not
-/// be sent is no error.
-pub async fn send_batch(env: &Env, mailer: &Mailer) -> Result<usize> {
+/// Due messages that this worker has leased.
+#[derive(Default)]
+pub struct Leased {
+    /// How many were due.
+    pub count: usize,
+    /// Those that may be sent now. Messages in one list become one mail.
+    pub to_send: Vec<Vec<Message>>,
+    /// The clinic's telephone number for their texts.
+    pub phone: Option<Arc<Telephone>>,
+}
+
+/// Leases at most this many due messages.
+///
+/// # Errors
+/// Those of the database.
+pub async fn lease(env: &Env, most: usize) -> Result<Leased> {
     let now = env.now();
+    if most == 0 {
+        return Ok(Leased::default());
+    }
     let shared = env.clone();
     let phone = env.db.read(move |conn| {
         let due = queue::any_due(conn, now)?;
         due.then(|| compose::clinic_phone(conn, &shared)).transpose()
     });
-    let Some(phone) = phone.await? else { return Ok(0) };
+    let Some(phone) = phone.await? else { return Ok(Leased::default()) };
     let shared = env.clone();
     let (count, to_send) = env
         .db
         .write(move |tx| {
-            let leased = queue::lease(tx, now, BATCH)?;
+            let leased = queue::lease(tx, now, i64::try_from(most).unwrap_or(i64::MAX))?;
             Ok((leased.len(), pacing::select(tx, &shared, leased)?))
         })
         .await?;
-    join_all(to_send.into_iter().map(|message| send_and_store(env, mailer, message, phone.as_ref()))).await;
-    Ok(count)
+    Ok(Leased { count, to_send, phone: phone.map(Arc::new) })
 }
 
 /// Turns a panic into a failure. lettre panics on some input, which must fail one message and not the worker.
@@ -113,10 +134,10 @@ async fn catching_panics(sending: impl Future<Output = Result<(), Failure>>) -> 
     AssertUnwindSafe(sending).catch_unwind().await.unwrap_or(Err(Failure::Compose))
 }
 
-/// Sends messages as one mail and stores its outcome with each.
-async fn send_and_store(env: &Env, mailer: &Mailer, together: Vec<Message>, phone: Option<&Telephone>) {
+/// Sends leased messages as one mail, and stores its outcome with each. A message that could not be sent is no error.
+pub async fn send(env: &Env, mailer: &Mailer, together: Vec<Message>, phone: Option<Arc<Telephone>>) {
     let Some(first) = together.first() else { return };
-    let sent = catching_panics(compose_and_send(env, mailer, &together, phone)).await;
+    let sent = catching_panics(compose_and_send(env, mailer, &together, phone.as_deref())).await;
     let now = env.now();
     let outcome = match sent {
         Ok(()) => Outcome::Sent,

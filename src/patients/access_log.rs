@@ -60,17 +60,27 @@ pub struct PatientAuditEventFilter {
 }
 
 impl PatientAuditEvent {
-    fn new(event: Event, caller: UserId, name: Option<String>, routes: &Routes) -> Self {
-        let description = describe(&event.operation, routes);
+    fn new(event: &Event, operation: String, caller: UserId, name: Option<String>, routes: &Routes) -> Self {
+        let description = describe(&operation, routes);
         Self {
             at: event.at,
             role: event.role,
             name: name.filter(|_| event.role == Some(Role::Practitioner)),
             is_you: event.actor_id == Some(caller),
-            operation: event.operation,
+            operation,
             description,
         }
     }
+}
+
+/// What the patient learns of an event that is about another patient and showed this one beside them. Its own operation would tell what happened
+/// to the other record: that somebody with the same name has become a patient.
+const BESIDE_ANOTHER: &str = "list_patients";
+
+/// Returns the operation of an event as a patient with these records learns of it.
+pub fn operation_for_patient(event: &Event, records: &[PatientId]) -> String {
+    let beside = event.patient_id.is_some_and(|about| !records.contains(&about));
+    if beside { BESIDE_ANOTHER.to_owned() } else { event.operation.clone() }
 }
 
 /// Describes an operation with its summary in the API document, or with the words of its id.
@@ -95,20 +105,21 @@ pub async fn list(
     context.require(Action::AccessLogRead)?;
     let PatientAuditEventFilter { from, to } = filter;
     let page = page.sorted(LIST, Direction::Descending)?;
-    let (rows, names) = context
+    let (rows, names, own) = context
         .read(move |tx| {
             let patient = store::visible(tx.conn, tx.env, tx.actor, id)?;
             let outcome = Some(AuditOutcome::Success);
             let filter = audit::store::Filter { patient_id: Some(patient.id), outcome, from, to, ..Default::default() };
             let rows = audit::store::list(tx.conn, &filter, &page)?;
             let names = audit::store::names(tx.conn, &rows)?;
-            Ok((rows, names))
+            let own = audit::store::records(tx.conn, patient.id)?;
+            Ok((rows, names, own))
         })
         .await?;
     let (rows, next_cursor) = page.cut(rows, |event| (event.at, event.id.0));
     let show = |event: Event| {
         let name = event.actor_id.and_then(|id| names.get(&id).cloned());
-        PatientAuditEvent::new(event, context.actor.user_id, name, routes)
+        PatientAuditEvent::new(&event, operation_for_patient(&event, &own), context.actor.user_id, name, routes)
     };
     Ok(PatientAuditEventPage { items: rows.into_iter().map(show).collect(), next_cursor })
 }
@@ -116,7 +127,8 @@ pub async fn list(
 /// List the uses of a patient's record
 ///
 /// For the patient, and for accounts that act for the patient. Returns each read and each change of the record with its caller, newest first.
-/// Searches and lists that showed the patient among others are included, without the search words.
+/// Searches and lists that showed the patient among others are included, without the search words. What was done with another patient's record
+/// and showed this one is a list.
 #[utoipa::path(
     tag = "audit",
     operation_id = "list_patient_audit_events",

@@ -29,6 +29,7 @@ use crate::intake::export::{self as histories, ExportedIntake, ExportedLabResult
 use crate::intake::flag_worklist::IntakeFlagView;
 use crate::intake::follow_up::view::FollowUpView;
 use crate::messages::model::{MessageKind, MessageStatus};
+use crate::patients::access_log::operation_for_patient;
 use crate::patients::consents::decisions::{self, ConsentView};
 use crate::patients::model::{self, PatientView, Relation};
 use crate::patients::{access, care, store as records};
@@ -99,7 +100,7 @@ pub struct PatientExport {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     audit_events: Option<Vec<ExportedEvent>>,
-    /// The messages about the patient that are still stored, oldest first, without their text. Not in the limited scope.
+    /// The messages about the patient that are still stored, oldest first, without their text, and without invitations. Not in the limited scope.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     messages: Option<Vec<ExportedMessage>>,
@@ -226,6 +227,7 @@ fn access_of(tx: &mut Tx, patient: PatientId) -> Result<Vec<ExportedAccess>> {
 fn events_of(conn: &mut Conn, patient: PatientId) -> Result<Vec<ExportedEvent>> {
     let filter = Filter { patient_id: Some(patient), outcome: Some(AuditOutcome::Success), ..Filter::default() };
     let mut page = Page::largest("audit-events", Direction::Descending);
+    let records = audit::store::records(conn, patient)?;
     let mut all = Vec::new();
     loop {
         let rows = audit::store::list(conn, &filter, &page)?;
@@ -235,7 +237,8 @@ fn events_of(conn: &mut Conn, patient: PatientId) -> Result<Vec<ExportedEvent>> 
             page.after = Some(Cursor { at: event.at, id: event.id.0 });
             let name = event.actor_id.and_then(|id| names.get(&id).cloned());
             let name = name.filter(|_| event.role == Some(Role::Practitioner));
-            all.push(ExportedEvent { at: event.at, role: event.role, name, operation: event.operation });
+            let operation = operation_for_patient(&event, &records);
+            all.push(ExportedEvent { at: event.at, role: event.role, name, operation });
         }
         if !more {
             return Ok(all);
@@ -246,6 +249,8 @@ fn events_of(conn: &mut Conn, patient: PatientId) -> Result<Vec<ExportedEvent>> 
 fn messages_of(conn: &mut Conn, patient: PatientId) -> Result<Vec<ExportedMessage>> {
     Ok(messages::table
         .filter(messages::patient_id.eq(patient))
+        // The mails to a person who is invited would tell the patient whether others have invited them, too.
+        .filter(messages::kind.ne(MessageKind::PatientInvitation))
         .order((messages::created_at, messages::id))
         .select((
             messages::id,

@@ -14,6 +14,7 @@ use crate::db::migrate::{self, SchemaStatus};
 use crate::db::setup_cache::SetupCache;
 use crate::db::{self, Db, Use, damage, pooler};
 use crate::env::Env;
+use crate::messages::outbox;
 use crate::sealed::keys::KeyUser;
 use crate::sealed::{self, Sealer};
 use crate::signed::Signer;
@@ -38,6 +39,7 @@ pub fn open(config: Config, usage: Use, clock: Clock, entropy: Entropy) -> Resul
         clock,
         entropy,
         password_params: REQUIRED,
+        mail_spread: outbox::SPREAD,
         sealer,
         signer,
         rls_text_pack,

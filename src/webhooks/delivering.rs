@@ -66,8 +66,8 @@ pub async fn deliver(env: &Env, sender: &Sender, id: WebhookId, stopping: &watch
         if *stopping.borrow() || endpoint.status != WebhookStatus::Active || !endpoint.has_known_types() {
             return release(env, endpoint).await;
         }
-        let (wanted, now) = (endpoint.clone(), env.now());
-        leased = match env.db.read(move |conn| next(conn, &wanted, now)).await? {
+        let wanted = endpoint.clone();
+        leased = match env.db.read(move |conn| next(conn, &wanted)).await? {
             Next::End => return release(env, endpoint).await,
             Next::Expired(oldest) => store_expired(env, endpoint, oldest).await?,
             Next::Events(events, through) => send_all(env, sender, endpoint, events, through, stopping).await?,
@@ -76,9 +76,9 @@ pub async fn deliver(env: &Env, sender: &Sender, id: WebhookId, stopping: &watch
     Ok(())
 }
 
-fn next(conn: &mut Conn, endpoint: &Endpoint, now: Timestamp) -> Result<Next> {
+fn next(conn: &mut Conn, endpoint: &Endpoint) -> Result<Next> {
     let position = endpoint.position();
-    let (mut events, mut through) = match reading::after(conn, position, &endpoint.types(), BATCH, now)? {
+    let (mut events, mut through) = match reading::after(conn, position, &endpoint.types(), BATCH)? {
         Following::Expired { oldest } => return Ok(Next::Expired(oldest)),
         Following::Events { events, through } => (events, through),
     };

@@ -6,6 +6,7 @@ use crate::holds::hold;
 use crate::support::booking::{booking, post_booking};
 use crate::support::clinic::free_slots;
 use crate::support::families::{PASSWORD as CHOSEN, access};
+use crate::support::mails::Mail;
 use crate::support::people::{PASSWORD, Patient, patient_json};
 use crate::support::{App, Client, Reply, both};
 
@@ -96,16 +97,34 @@ both! {
     }
 
     async fn a_patient_does_not_learn_that_others_have_invited_an_address(app: App) {
-        let (ann, desk) = (app.patient("ann").await, app.desk().await);
+        let (ann, bob, desk) = (app.patient("ann").await, app.patient("bob").await, app.desk().await);
         let record = desk.post("/v1/patients", patient_json("Vera", "vera@example.org")).await.expect(201).id();
         let own = json!({"email": "vera@example.org", "relation": "self"});
         desk.post(&format!("/v1/patients/{record}/invitations"), own).await.expect(202);
-        for _ in 0..5 {
-            invite(&ann, "vera@example.org").await.expect(202);
+        // All responses are the same, whether or not they made a mail.
+        let first = invite(&ann, "vera@example.org").await.expect(202).body.clone();
+        for _ in 1..5 {
+            assert_eq!(invite(&ann, "vera@example.org").await.expect(202).body, first);
         }
-        assert_eq!(app.mails_to("vera@example.org").await.len(), 5, "the mailbox gets no more");
-        // The link that came last still works.
-        accept(&app, &last_token(&app, "vera@example.org").await).await.expect(204);
+        let mails = app.mails_to("vera@example.org").await;
+        assert_eq!(mails.len(), 5, "the mailbox gets no more");
+        let export = ann.get(&format!("/v1/patients/{}/export", ann.patient_id)).await;
+        let told = export.expect(200).body["messages"].to_string();
+        assert!(!told.contains("patient_invitation"), "{told}");
+        // Others do not keep the first mail of another patient from the mailbox.
+        invite(&bob, "vera@example.org").await.expect(202);
+        let known: Vec<_> = mails.iter().map(Mail::token).collect();
+        let tokens = app.mails_to("vera@example.org").await.iter().map(Mail::token).collect::<Vec<_>>();
+        let new: Vec<_> = tokens.iter().filter(|token| !known.contains(token)).collect();
+        assert_eq!(new.len(), 1);
+        accept(&app, new[0]).await.expect(204);
+        // The desk's link and the last one that ann had mailed still work.
+        let mut accepted = 0;
+        for token in known {
+            let reply = app.anon().post("/v1/invitations/accept", json!({"token": token})).await;
+            accepted += usize::from(reply.status == 204);
+        }
+        assert_eq!(accepted, 2);
     }
 
     async fn an_invitation_does_not_tell_whose_address_it_is_sent_to(app: App) {

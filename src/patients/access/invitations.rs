@@ -56,7 +56,7 @@ pub struct InvitationView {
     pub email: String,
     /// The relation that the access will have.
     pub relation: Relation,
-    /// The time at which it was sent.
+    /// The time at which it was first sent.
     pub created_at: Timestamp,
     /// The time until which its link works.
     pub expires_at: Timestamp,
@@ -109,21 +109,17 @@ pub async fn invite(context: &Context, once: Once, id: PatientId, new: NewPatien
                 // The accepting person replaces an account that was never verified.
                 _ => require_no_other_account(tx.conn, user.as_ref(), patient.id, relation)?,
             }
+            let open = find_open(tx, patient.id, &email.key())?;
             let has_room = if reach == Reach::Any {
                 outbox::require_room(tx.conn, tx.env, email.as_str(), MessageKind::PatientInvitation, true)?;
                 true
             } else {
-                // No error: it would tell the patient that others have invited this address.
-                outbox::has_room(tx.conn, tx.env, email.as_str(), MessageKind::PatientInvitation)?
+                // No error: it would tell the patient that others have invited this address. Others do not use up the first mail either.
+                let room = if open.is_some() { outbox::has_room } else { outbox::has_room_for_first };
+                room(tx.conn, tx.env, email.as_str(), MessageKind::PatientInvitation)?
             };
-            if !has_room && let Some(open) = find_open(tx, patient.id, &email.key())? {
-                // The link that was mailed keeps working.
-                tx.audit.note_object(open.id.0);
-                return Ok(open.into());
-            }
-            void(tx, patient.id, &email.key())?;
             let token = tokens::opaque(&tx.env.entropy);
-            let invitation = Invitation {
+            let new = Invitation {
                 id: tx.env.new_id(),
                 patient_id: patient.id,
                 email: email.as_str().to_owned(),
@@ -135,7 +131,13 @@ pub async fn invite(context: &Context, once: Once, id: PatientId, new: NewPatien
                 expires_at: tx.now.plus(INVITATION_LASTS),
                 used_at: None,
             };
-            diesel::insert_into(patient_invitations::table).values(&invitation).execute(tx.conn)?;
+            let invitation = match open {
+                Some(open) => renewed(tx, open, new, has_room)?,
+                None => {
+                    diesel::insert_into(patient_invitations::table).values(&new).execute(tx.conn)?;
+                    new
+                }
+            };
             // The owner of an account has chosen a language. For others the patient's language is the best guess.
             let language = match user {
                 Some(user) if user.email_verified_at.is_some() => user.preferred_language,
@@ -154,6 +156,22 @@ pub async fn invite(context: &Context, once: Once, id: PatientId, new: NewPatien
             Ok(invitation.into())
         })
         .await
+}
+
+/// Repeats an open invitation. It keeps its id and its time whether or not a mail is sent, because a difference would tell the patient that
+/// others have invited the address. Without a mail, the link that was mailed before keeps working.
+fn renewed(tx: &mut Tx, open: Invitation, new: Invitation, mailed: bool) -> Result<Invitation> {
+    let token_hash = if mailed { new.token_hash } else { open.token_hash };
+    let renewed = Invitation { id: open.id, created_at: open.created_at, token_hash, ..new };
+    diesel::update(patient_invitations::table.find(open.id))
+        .set((
+            patient_invitations::relation.eq(renewed.relation),
+            patient_invitations::token_hash.eq(&renewed.token_hash),
+            patient_invitations::invited_by.eq(renewed.invited_by),
+            patient_invitations::expires_at.eq(renewed.expires_at),
+        ))
+        .execute(tx.conn)?;
+    Ok(renewed)
 }
 
 /// Returns the record of the actor, who may invite another person to it now.
@@ -228,8 +246,8 @@ fn find_open(tx: &mut Tx, patient: PatientId, email_key: &str) -> Result<Option<
 /// Invite a person to act for a patient
 ///
 /// Mails a link that works once, for a week. It creates an account for the address, or links the account that the address has. Use it for a
-/// patient whom the desk has registered (`self`), a young patient who became an adult, or a person who acts for them. An older link to the
-/// same address for this patient stops working. If the mailbox has had its invitations of this hour, one from a patient sends no mail, and the
+/// patient whom the desk has registered (`self`), a young patient who became an adult, or a person who acts for them. A repeat
+/// for the same address keeps the invitation's `id` and replaces its link. If the mailbox has had its invitations of this hour, a repeat by a patient sends no mail, and the
 /// older link keeps working. The relation counts as verified. The access that the link gives is reported, and confirmed,
 /// as with `POST /v1/patients/{id}/access`. A practitioner without a care relationship gives a reason in `Access-Reason`.
 ///

@@ -108,7 +108,6 @@ pub(super) async fn save(form: MemberForm, PathId(id): PathId<PatientId>) -> Res
         Ok(_) => Ok(member.go_to(&format!("desk/patients/{id}"))),
         Err(Error::Invalid(errors)) => {
             let patient = updating::read(&member.context, id).await?.object.patient;
-            member.context.record_read("get_patient", vec![id]).await?;
             let status = StatusCode::UNPROCESSABLE_ENTITY;
             registering::answer(member, &typed, more(&patient, version, &was), status, &errors).await
         }
@@ -128,7 +127,6 @@ async fn show_stale(member: &Member, id: PatientId, typed: &Fields, was: &Fields
         member.context.audit.note_unchanged();
         return Ok(member.go_to(&format!("desk/patients/{id}")));
     }
-    member.context.record_read("get_patient", vec![id]).await?;
     let word = |name: &str| match name {
         "preferred_language" => spoken::name(&now[name], member.language),
         _ => now[name].clone(),

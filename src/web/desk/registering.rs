@@ -88,7 +88,9 @@ async fn alike(member: &Member, typed: &Fields) -> Result<Vec<Value>> {
     const OPERATION: &str = "list_patients";
     let query = format!("date_of_birth={}&limit=50", typed["date_of_birth"].trim());
     let (filter, page) = (member.parameters(OPERATION, &query)?, member.parameters(OPERATION, &query)?);
-    let found = searching::search(&member.context, filter, page).await?.items;
+    // Aside, because the response shows only those who are alike.
+    let aside = member.context.aside(OPERATION, uuid::Uuid::nil());
+    let found = searching::search(&aside, filter, page).await?.items;
     let locations = locations(member).await?;
     let is_same =
         |name: &str, stored: &str| !name.trim().is_empty() && name.trim().to_lowercase() == stored.to_lowercase();
@@ -104,9 +106,7 @@ async fn alike(member: &Member, typed: &Fields) -> Result<Vec<Value>> {
                     && patient.phone.as_deref().is_some_and(|stored| digits(stored).ends_with(&number))))
     };
     let alike: Vec<&PatientView> = found.iter().filter(is_alike).collect();
-    if !alike.is_empty() {
-        member.context.record_read(OPERATION, alike.iter().map(|patient| patient.id).collect()).await?;
-    }
+    member.context.audit.note_shown(alike.iter().map(|patient| patient.id));
     Ok(alike.into_iter().map(|patient| row(member, patient, &locations, false)).collect())
 }
 

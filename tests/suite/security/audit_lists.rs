@@ -430,6 +430,25 @@ both! {
         assert_eq!(told.iter().filter(|event| event["operation"] == "list_patients").count(), 1);
     }
 
+    /// Otherwise the owner of a record with the data of somebody else would learn that the clinic has registered that person.
+    async fn row_08_a_patient_learns_of_what_was_done_with_another_record_as_of_a_list(app: App) {
+        let (ann, desk) = (app.patient("ann").await, app.desk().await);
+        let own = ann.get(&format!("/v1/patients/{}", ann.patient_id)).await.body.clone();
+        let mut same = json!({"phone": "+12025550177", "preferred_language": "en", "interpreter_needed": false});
+        for member in ["given_name", "family_name", "date_of_birth", "administrative_sex"] {
+            same[member] = own[member].clone();
+        }
+        let created = desk.post("/v1/patients", same).await;
+        assert_eq!(created.expect(201).body["duplicates"][0]["id"], json!(ann.patient_id), "{}", created.text);
+        event(&app, &created).await;
+        let log = ann.get(&format!("/v1/patients/{}/audit-events", ann.patient_id)).await.items();
+        let by_desk: Vec<_> = log.iter().filter(|line| line["role"] == "front_desk").map(|line| line["operation"].clone()).collect();
+        assert_eq!(by_desk, ["list_patients"]);
+        let export = ann.get(&format!("/v1/patients/{}/export", ann.patient_id)).await;
+        let told = export.expect(200).body["audit_events"].as_array().expect("a list").clone();
+        assert!(told.iter().all(|line| line["role"] != "front_desk" || line["operation"] == "list_patients"), "{told:?}");
+    }
+
     async fn row_19_the_access_log_pages_through_both_kinds_of_events_in_order(app: App) {
         let (ann, desk) = (app.patient("ann").await, app.desk().await);
         app.patient("bob").await;

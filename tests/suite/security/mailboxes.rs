@@ -5,14 +5,18 @@ use futures_util::future::join_all;
 use jiff::SignedDuration;
 use legwork::accounts::notices;
 use legwork::accounts::store::find_by_email;
+use legwork::clock::Timestamp;
 use legwork::db::schema::messages;
-use legwork::messages::model::SecurityEvent;
+use legwork::env::Env;
+use legwork::messages::model::{Envelope, Mail as Content, Recipient, SecurityEvent};
+use legwork::messages::outbox;
 use serde_json::{Value, json};
 
 use super::second_factor::enrol;
 use crate::support::clinic::free_slots;
 use crate::support::intakes::{ON_CALL, begin, save};
 use crate::support::mails::Mail;
+use crate::support::smtp::Smtp;
 use crate::support::{App, Client, Patient, Reply, book, both};
 
 const PASSWORD: &str = "violet otter hums at dawn";
@@ -291,6 +295,48 @@ both! {
             app.anon().post("/v1/registrations", registration(email)).await.expect(202);
         }
         assert_eq!(written(&app, "new@xn--mnchen-3ya.example").await, 3);
+    }
+
+    /// Otherwise the time of a stranger's own mail would tell whether the address for which they asked with it has an account.
+    async fn row_08_a_mail_does_not_wait_for_others_that_were_due_with_it(app: App) {
+        let smtp = Smtp::open();
+        smtp.be_silent_for("known");
+        let app = app.restart(&["--smtp-url", &smtp.url()]);
+        let env = app.env.clone();
+        app.db(move |tx| {
+            for (nth, email) in (0..5).map(|nth| (nth, format!("known{nth}@example.org"))).chain([(5, "own@example.org".to_owned())]) {
+                let recipient = Recipient { name: None, email: Some(email), phone: None, language: "en".to_owned() };
+                let mail = Content::ResetPassword { token: format!("token-012345678{nth}") };
+                outbox::enqueue(tx, &env, &Envelope { recipient, patient_id: None, appointment_id: None, mail })?;
+            }
+            Ok(())
+        })
+        .await;
+        let seen = smtp.wait_for(1).await;
+        assert_eq!(seen[0].1.to, "own@example.org");
+    }
+
+    async fn row_08_a_mail_that_strangers_can_cause_is_due_at_a_random_time_within_seconds(app: App) {
+        let env = Env { mail_spread: outbox::SPREAD, ..app.env.clone() };
+        let now = app.clock.now();
+        let due = app
+            .db(move |tx| {
+                for nth in 0..40 {
+                    let recipient = Recipient {
+                        name: None, email: Some(format!("stranger{nth}@example.org")), phone: None, language: "en".to_owned(),
+                    };
+                    let mail = Content::ResetPassword { token: "token-0123456789".into() };
+                    outbox::enqueue(tx, &env, &Envelope { recipient, patient_id: None, appointment_id: None, mail })?;
+                }
+                Ok(messages::table.select(messages::due_at).load::<Timestamp>(tx)?)
+            })
+            .await;
+        let latest = now.plus(SignedDuration::from_millis(outbox::SPREAD.into()));
+        let waiting: Vec<_> = due.iter().filter(|due| **due > now).collect();
+        // Of those that are due at once, the worker may have leased some.
+        assert!(waiting.len() > 30 && waiting.iter().filter(|due| ***due <= latest).count() > 30, "{due:?}");
+        let different: std::collections::BTreeSet<_> = waiting.iter().collect();
+        assert!(different.len() > 20, "{different:?}");
     }
 
     async fn row_03_staff_get_an_error_when_a_mailbox_has_had_its_invitations(app: App) {

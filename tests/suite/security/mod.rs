@@ -7,6 +7,7 @@ mod access_misuse;
 mod accounts;
 mod audit;
 mod audit_cost;
+mod audit_forms;
 mod audit_lists;
 mod audit_seals;
 mod audit_watch;

@@ -102,7 +102,7 @@ impl App {
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
                 let opened = open(&config, &thread_clock).await;
-                let server = opened.and_then(|env| Server::bind(Env { password_params, ..env }, 2));
+                let server = opened.and_then(|env| Server::bind(Env { password_params, mail_spread: 0, ..env }, 2));
                 let server = match server {
                     Ok(server) => server,
                     Err(error) => {

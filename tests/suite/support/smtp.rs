@@ -23,6 +23,8 @@ struct State {
     answers: Mutex<VecDeque<u16>>,
     /// Recipients that it refuses, with the response.
     refused: Mutex<HashMap<String, (u16, String)>>,
+    /// The beginning of addresses for whose mails it does not answer.
+    silent_for: Mutex<Option<String>>,
     /// How many recipients it refused.
     refusals: Mutex<usize>,
     /// Every mail that was sent to it, accepted or not, with the response code.
@@ -81,6 +83,11 @@ impl Smtp {
         self.state.refused.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
+    /// Does not answer from now on for addresses that begin with this.
+    pub fn be_silent_for(&self, begin: &str) {
+        *self.state.silent_for.lock().unwrap_or_else(PoisonError::into_inner) = Some(begin.to_owned());
+    }
+
     /// How many recipients it refused so far.
     pub fn refusals(&self) -> usize {
         *self.state.refusals.lock().unwrap_or_else(PoisonError::into_inner)
@@ -119,6 +126,11 @@ impl Handler for Session {
     }
 
     fn rcpt(&mut self, to: &str) -> Response {
+        let silent_for = self.state.silent_for.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if silent_for.is_some_and(|begin| to.starts_with(&begin)) {
+            // Longer than a delivery may take.
+            std::thread::sleep(Duration::from_secs(40));
+        }
         let refused = self.state.refused.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((code, text)) = refused.get(to) else { return response::OK };
         *self.state.refusals.lock().unwrap_or_else(PoisonError::into_inner) += 1;
