@@ -36,7 +36,7 @@ const PAGE_FORMS: [(&str, &str); 12] = [
 
 /// The pages of people who are signed in by a cookie, and their forms, with the operation that each runs. A page that shows what several
 /// operations read has the one that says most.
-static MEMBER_PAGES: [(Method, &str, &str); 156] = [
+static MEMBER_PAGES: [(Method, &str, &str); 158] = [
     (Method::GET, "/account", "list_sessions"),
     (Method::GET, "/account/patients/{id}/uses", "list_patient_audit_events"),
     (Method::POST, "/account/sessions/{id}", "delete_session"),
@@ -184,6 +184,8 @@ static MEMBER_PAGES: [(Method, &str, &str); 156] = [
     // Before the pages of a visit, whose id it could be.
     (Method::GET, "/visits/new", "get_current_user"),
     (Method::POST, "/visits/new", "create_appointment"),
+    (Method::POST, "/visits/offers/{id}/claim", "claim_waitlist_offer"),
+    (Method::POST, "/visits/offers/{id}/decline", "decline_waitlist_offer"),
     (Method::POST, "/visits/waiting/{id}/end", "cancel_waitlist_entry"),
     (Method::POST, "/visits/waiting/{id}/offers", "update_waitlist_entry"),
     (Method::GET, "/visits/{id}", "get_appointment"),

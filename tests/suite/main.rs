@@ -122,6 +122,7 @@ mod waitlist_by_hand;
 mod waitlist_ends;
 mod waitlist_links;
 mod waitlist_offers;
+mod waitlist_pages;
 mod waitlist_races;
 mod waitlist_room;
 mod webhooks;
