@@ -4,8 +4,10 @@ use jiff::SignedDuration;
 use serde_json::json;
 
 use crate::support::booking::book_nth;
+use crate::support::browser::{Browser, on_a_phone};
 use crate::support::clinic::free_slots;
 use crate::support::filled_form::led_to;
+use crate::support::people::PASSWORD;
 use crate::support::visitor::{Visitor, in_spanish, plain};
 use crate::support::{App, both, id};
 use crate::waitlist_offers::{offers, run, wait_for};
@@ -81,4 +83,35 @@ both! {
             other.submit(&page, &format!("/visits/offers/{offer}/{step}"), &[]).await.expect(404);
         }
     }
+}
+
+#[test]
+fn the_desk_and_then_the_patient_use_the_waitlist_on_a_phone_without_a_script() {
+    on_a_phone(async |app: App, phone: Browser| {
+        let clinic = app.clinic().await;
+        app.desk().await;
+        let ann = app.patient("ann").await;
+        phone.without_scripts().await;
+        let sign_in = async |page: &str, email: &str| {
+            phone.open_page(&format!("{}{page}", app.base)).await;
+            phone.fill("E\u{2011}mail address", email).await;
+            phone.fill("Password", PASSWORD).await;
+            phone.press("Sign in").await;
+        };
+        let times = format!("/desk/patients/{}/times?visit_type_id={}&wait=yes", ann.patient_id, clinic.check);
+        sign_in(&times, "desk@clinic.example").await;
+        phone.see("Check, Main Street, with anyone.").await;
+        phone.expect_accessible().await;
+        phone.press("Put on the waitlist").await;
+        phone.see("The patient is on the waitlist.").await;
+        phone.expect_accessible().await;
+        phone.press("Sign out").await;
+        run(&app).await;
+        sign_in("/visits?lang=en", ANN).await;
+        phone.see("We offer you this time:").await;
+        phone.expect_accessible().await;
+        phone.press("Take it").await;
+        phone.see("Your visit is booked.").await;
+        phone.expect_accessible().await;
+    });
 }
