@@ -25,6 +25,7 @@ use crate::ids::{LocationId, PractitionerId};
 use crate::intake::flags;
 use crate::messages::listing::calls_about;
 use crate::messages::view::MessageView;
+use crate::patients::consents::{ConsentType, outstanding};
 use crate::patients::missed_visits::{self, MissedVisits};
 use crate::scheduling::hours::exception::{self, ExceptionKind, Whose};
 use crate::scheduling::hours::{closure, stored_plan, weekly};
@@ -69,7 +70,7 @@ pub struct Agenda {
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({
     "visit_type": "New patient evaluation", "practitioner_name": "Dr. Ada Calloway",
-    "starts_local": "2026-03-09T09:30:00", "ends_local": "2026-03-09T10:30:00", "urgent": false, "waiting_minutes": null, "missed_visits": {"no_shows": 1, "late_cancellations": 0},
+    "starts_local": "2026-03-09T09:30:00", "ends_local": "2026-03-09T10:30:00", "urgent": false, "waiting_minutes": null, "consents_outstanding": ["privacy_notice"], "missed_visits": {"no_shows": 1, "late_cancellations": 0},
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55",
     "patient_id": "0199d0c2-1f00-7aaa-8000-000000000001",
     "practitioner_id": "0199d0c2-1f00-7aaa-8000-000000000002",
@@ -96,6 +97,8 @@ pub struct AgendaAppointment {
     /// The minutes since the check-in, while the patient waits; null otherwise.
     #[schema(minimum = 0)]
     pub waiting_minutes: Option<u32>,
+    /// The consents that the patient has neither accepted nor declined in the current version.
+    pub consents_outstanding: Vec<ConsentType>,
     /// The visits that the patient missed or cancelled late before.
     pub missed_visits: MissedVisits,
     /// The appointment as staff see it.
@@ -269,6 +272,7 @@ pub(super) fn visits(tx: &mut Tx, of: Of, day: Day, span: (Timestamp, Timestamp)
     let patients: Vec<_> = found.iter().map(|(visit, _)| visit.patient.id).collect();
     let urgent = flags::patients_with_urgent(tx.conn, &patients)?;
     let missed = missed_visits::of(tx.conn, &patients)?;
+    let consents = outstanding::of(tx.conn, &patients)?;
     let waiting = found.iter().filter(|(visit, _)| visit.appointment.status == AppointmentStatus::CheckedIn);
     let waiting: Vec<_> = waiting.map(|(visit, _)| visit.appointment.id).collect();
     let since = history::checked_in_at(tx.conn, &waiting)?;
@@ -280,6 +284,7 @@ pub(super) fn visits(tx: &mut Tx, of: Of, day: Day, span: (Timestamp, Timestamp)
             practitioner_name: visit.practitioner.name.clone(),
             starts_local: local(visit.appointment.starts_at, &zone),
             ends_local: local(visit.appointment.ends_at, &zone),
+            consents_outstanding: consents.get(&visit.patient.id).cloned().unwrap_or_default(),
             urgent: urgent.contains(&visit.patient.id),
             missed_visits: missed.get(&visit.patient.id).copied().unwrap_or_default(),
             waiting_minutes: minutes.map(|minutes| u32::try_from(minutes).unwrap_or(0)),

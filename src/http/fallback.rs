@@ -36,7 +36,7 @@ const PAGE_FORMS: [(&str, &str); 12] = [
 
 /// The pages of people who are signed in by a cookie, and their forms, with the operation that each runs. A page that shows what several
 /// operations read has the one that says most.
-static MEMBER_PAGES: [(Method, &str, &str); 155] = [
+static MEMBER_PAGES: [(Method, &str, &str); 158] = [
     (Method::GET, "/account", "list_sessions"),
     (Method::GET, "/account/patients/{id}/uses", "list_patient_audit_events"),
     (Method::POST, "/account/sessions/{id}", "delete_session"),
@@ -124,6 +124,7 @@ static MEMBER_PAGES: [(Method, &str, &str); 155] = [
     (Method::POST, "/desk/patients/{id}/correct", "update_patient"),
     (Method::GET, "/desk/patients/{id}/times", "get_patient"),
     (Method::POST, "/desk/patients/{id}/visits", "create_appointment"),
+    (Method::POST, "/desk/patients/{id}/wait", "create_waitlist_entry"),
     (Method::GET, "/desk/time-off", "list_exceptions"),
     (Method::POST, "/desk/time-off", "create_exception"),
     (Method::GET, "/desk/time-off/{id}", "get_affected_appointments"),
@@ -183,6 +184,8 @@ static MEMBER_PAGES: [(Method, &str, &str); 155] = [
     // Before the pages of a visit, whose id it could be.
     (Method::GET, "/visits/new", "get_current_user"),
     (Method::POST, "/visits/new", "create_appointment"),
+    (Method::POST, "/visits/offers/{id}/claim", "claim_waitlist_offer"),
+    (Method::POST, "/visits/offers/{id}/decline", "decline_waitlist_offer"),
     (Method::POST, "/visits/waiting/{id}/end", "cancel_waitlist_entry"),
     (Method::POST, "/visits/waiting/{id}/offers", "update_waitlist_entry"),
     (Method::GET, "/visits/{id}", "get_appointment"),

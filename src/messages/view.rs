@@ -64,7 +64,7 @@ pub struct MessageView {
     /// The subject of the message.
     pub kind: MessageKind,
     /// The status.
-    status: MessageStatus,
+    pub status: MessageStatus,
     /// The recipient.
     pub recipient: MessageRecipient,
     /// The text to say on the telephone, in the recipient's language. Set while the message waits for a call, or if its mail
@@ -77,7 +77,7 @@ pub struct MessageView {
     /// The patient whom the message is about, if any.
     patient_id: Option<PatientId>,
     /// The appointment that the message is about, if any.
-    appointment_id: Option<AppointmentId>,
+    pub appointment_id: Option<AppointmentId>,
     /// The number of attempts to send it since it was created or last sent again.
     attempts: i32,
     /// The class of the last failure: `connection`, `timeout`, `tls`, `protocol`, `smtp_` and the mail server's code,

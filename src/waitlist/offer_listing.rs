@@ -54,7 +54,7 @@ pub struct WaitlistOfferPage {
     /// The names of the objects that `include` asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    included: Option<Included>,
+    pub included: Option<Included>,
 }
 
 /// The filters of offers. All that are given must match.

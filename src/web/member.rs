@@ -28,6 +28,7 @@ use crate::env::Env;
 use crate::error::{Error, ProblemCode, Result};
 use crate::http::fallback::{Operation, Routes};
 use crate::http::input;
+use crate::ids::LocationId;
 use crate::role::Role;
 
 /// The largest form.
@@ -46,6 +47,13 @@ pub(super) struct Member<P = Actor> {
     root: String,
     /// The address of the page in the other language.
     switch: Option<String>,
+    /// The location at which the desk works, if it has chosen one. Links and forms of the desk carry it from page to page.
+    pub place: Option<LocationId>,
+}
+
+/// The location that a query or a form carries: as `place`, or on the day as its `location`.
+fn place(sent: &Sent) -> Option<LocationId> {
+    ["place", "location"].into_iter().find_map(|name| sent.first(name).parse().ok())
 }
 
 impl<P> Member<P> {
@@ -58,7 +66,8 @@ impl<P> Member<P> {
         let context = Context::<P>::from_request(request, &mut Payload::None).into_inner()?;
         let routes = request.app_data::<web::Data<Routes>>().cloned().ok_or_else(|| Error::fault("no routes"))?;
         let (language, switch) = (language(request), switch(request));
-        Ok(Self { context, language, routes, caller, root: root(request.path()), switch })
+        let place = place(&Sent::read(request.query_string().as_bytes()));
+        Ok(Self { context, language, routes, caller, root: root(request.path()), switch, place })
     }
 
     /// The context of what everyone may read.
@@ -110,14 +119,29 @@ impl<P> Member<P> {
     /// Answers with a page that browsers do not store, and that is not compressed.
     pub async fn answer(&self, name: &str, status: StatusCode, values: Value) -> Result<HttpResponse> {
         let frame = frame(&self.caller);
-        let values = context! { root => &self.root, member => frame, switch => &self.switch, ..values };
+        let place = self.place.map(|id| id.to_string());
+        let with = |mark: char| place.as_ref().map(|id| format!("{mark}place={id}")).unwrap_or_default();
+        let values = context! {
+            root => &self.root, member => frame, switch => &self.switch, desk_place => place.as_deref().unwrap_or_default(),
+            at_place => with('?'), and_place => with('&'), ..values
+        };
         page(&self.context.env, name, self.language, status, values).await
     }
 
     /// Returns the relative address of another page in the same language. `page` has no slash before it.
     pub fn way_to(&self, page: &str) -> String {
+        let page = self.with_place(page);
         let mark = if page.contains('?') { '&' } else { '?' };
         format!("{}{page}{mark}lang={}", self.root, self.language.code())
+    }
+
+    /// A page of the desk with the location at which it works. Every other page stays as it is, and the day of a location.
+    pub fn with_place(&self, page: &str) -> String {
+        let is_of_desk = page.starts_with("desk") && !page.contains("location=");
+        match self.place.filter(|_| is_of_desk) {
+            Some(place) => format!("{page}{}place={place}", if page.contains('?') { '&' } else { '?' }),
+            None => page.to_owned(),
+        }
     }
 
     /// Goes to another page after a change. `page` has no slash before it.
@@ -204,7 +228,8 @@ where
         require_own(&request, &env.config.settings.public_url)?;
         let body = Bytes::from_request(&request, &mut payload).await?;
         let sent = Sent::read(&body);
-        let member = Member::read(&request).map_err(|error| without_session(&sent, error))?;
+        let mut member = Member::read(&request).map_err(|error| without_session(&sent, error))?;
+        member.place = place(&sent).or(member.place);
         if !member.caller.sent(sent.first("form_token")) {
             let detail = "This form is not one of this session.";
             return Err(Error::forbidden(ProblemCode::ForeignForm, detail).into());

@@ -255,7 +255,9 @@ fn render(
         min_patient => settings.password_min_patient,
         min_staff => settings.password_min_staff,
         phones => phones,
-        ..context! { ..values, ..context! { root => "", member => Value::from(()), switch => Value::from(()), framed => false } }
+        ..context! { ..values, ..context! {
+            root => "", member => Value::from(()), switch => Value::from(()), framed => false, desk_place => "", at_place => "", and_place => "",
+        } }
     };
     let template = engine.get_template(&format!("{name}.html"));
     template.and_then(|template| template.render(values)).map_err(|error| Error::internal("render a page", error))

@@ -149,11 +149,11 @@ const LIMITS: [(&str, usize); 34] = [
     // Whether few patients have the first word; who has each of the words.
     ("patient-list-two-words", 5),
     ("day-list", 2),
-    // Authentication; practitioner, locations, visits, urgent flags, missed visits, slots, time off, closures, calls. The times of check-ins if a
+    // Authentication; practitioner, locations, visits, urgent flags, missed visits, consents, slots, time off, closures, calls. The times of check-ins if a
     // patient waits, the country if there are calls.
-    ("practitioner-agenda", 10),
-    // Location, visits, urgent flags, missed visits, slots, closures, calls. The times of check-ins if a patient waits, the country if there are calls.
-    ("day-sheet", 9),
+    ("practitioner-agenda", 11),
+    // Location, visits, urgent flags, missed visits, consents, slots, closures, calls. The times of check-ins if a patient waits, the country if there are calls.
+    ("day-sheet", 10),
     ("appointment-changes", 2),
     ("patient-changes", 2),
     ("session-sign-in", 15),

@@ -435,10 +435,12 @@ both! {
         // The first kind of visit of the clinic is chosen, and its times are there at once.
         let page = visitor.get(&times).await;
         let text = plain(&page.expect(200).text);
-        assert!(text.contains(&format!("<option value=\"{}\" selected>New patient", clinic.new_visit)), "{text}");
+        let kind = format!("visit_type_id={}", clinic.new_visit);
+        assert!(text.contains(&kind) && text.contains("aria-current=\"true\">New patient, 60 min</a>"), "{text}");
+        assert!(text.contains("The patient is registered."), "{text}");
         let chosen = text.split("<button autofocus").nth(1).expect("the chosen time");
         let slot = chosen.split("value=\"").nth(1).expect("a value").split('"').next().expect("an id").to_owned();
-        assert!(text.find("name=\"slot_id\"") < text.find("id=\"note\""), "times come before notes");
+        assert!(text.find("id=\"note\"") < text.find("name=\"slot_id\""), "what belongs to a time comes before it");
         let patient = times.split(['/', '?']).find(|part| part.len() == 36).expect("an id").to_owned();
         let book = FilledForm::to(&page, "/visits").with(&[("slot_id", &slot)]);
         let visit = led_to(&book.send(&visitor, &format!("/desk/patients/{patient}/visits")).await);
@@ -550,14 +552,14 @@ both! {
         let times = format!("/desk/patients/{}/times", ann.patient_id);
         let first = visitor.get(&times).await;
         let text = plain(&first.expect(200).text);
-        assert!(text.contains("New patient (patients read: First visit)"), "{text}");
+        assert!(text.contains("New patient, 60 min (patients read: First visit)"), "{text}");
         assert!(text.contains("Dr. Ada Vein, Monday, March 2, Main Street\"") && !text.contains("Dr. Bo Vessel, Monday"), "{text}");
         let day = visitor.get(&format!("/desk?location={second}")).await;
         assert!(plain(&day.expect(200).text).contains(&format!("desk/patients/new?location_id={second}")), "{}", day.text);
         // At the other place, another kind of visit is the first one that can be booked.
         let there = visitor.get(&format!("{times}?location_id={second}")).await;
         let text = plain(&there.expect(200).text);
-        assert!(text.contains(&format!("<option value=\"{}\" selected>Check", clinic.check)), "{text}");
+        assert!(text.contains("aria-current=\"true\">Check, 15 min</a>"), "{text}");
         assert!(text.contains("Dr. Bo Vessel, Monday, March 2, Elm Street\"") && !text.contains("Dr. Ada Vein, Monday"), "{text}");
         let anywhere = visitor.get(&format!("{times}?location_id=&visit_type_id={}", clinic.check)).await;
         let text = plain(&anywhere.expect(200).text);

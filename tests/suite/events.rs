@@ -325,16 +325,14 @@ both! {
     }
 
     async fn a_stream_ends_when_the_session_ends_or_the_token_expires(app: App) {
-        app.admin().await;
-        let (out, disabled) = (app.patient("out").await, app.patient("disabled").await);
-        let late = app.desk().await;
+        let (out, disabled, late) = (app.doctor().await, app.desk().await, app.admin().await);
         let mut streams = [
             Stream::of(&out, &app.base, "", None).await,
             Stream::of(&disabled, &app.base, "", None).await,
         ];
         out.delete("/v1/sessions/current").await.expect(204);
         let user = app.admin().await.get("/v1/users?limit=200").await;
-        let user = user.items().into_iter().find(|user| user["email"] == json!(disabled.email)).expect("the account");
+        let user = user.items().into_iter().find(|user| user["email"] == "desk@clinic.example").expect("the account");
         let path = format!("/v1/users/{}", id(&user));
         app.admin().await.update(&path, json!({"disabled": true})).await.expect(200);
         for stream in &mut streams {
@@ -347,10 +345,11 @@ both! {
 
     /// A proxy regards the response to HEAD as complete and gives the connection to the next client.
     async fn a_head_request_to_the_stream_ends_at_once_and_leaves_the_connection_usable(app: App) {
-        let ann = app.patient("ann").await;
+        app.patient("ann").await;
+        let desk = app.desk().await;
         let address = app.base.strip_prefix("http://").expect("an address");
         let mut socket = tokio::net::TcpStream::connect(address).await.expect("a connection");
-        let token = ann.token().await.expect("signed in");
+        let token = desk.token().await.expect("signed in");
         let head = format!("HEAD /v1/events/stream HTTP/1.1\r\nHost: clinic\r\nAuthorization: Bearer {token}\r\n\r\n");
         let next = "GET /health/live HTTP/1.1\r\nHost: clinic\r\nConnection: close\r\n\r\n";
         for _ in 0..12 {
@@ -368,7 +367,7 @@ both! {
         read.expect("a response").expect("a response");
         assert!(said.starts_with("HTTP/1.1 200 OK"), "{said}");
         // None of them is open.
-        let mut stream = Stream::of(&ann, &app.base, "?after=0", None).await;
+        let mut stream = Stream::of(&desk, &app.base, "?after=0", None).await;
         stream.soon().await;
     }
 
@@ -379,8 +378,7 @@ both! {
             open.push(Stream::of(&desk, &app.base, "", None).await);
         }
         assert_eq!(Stream::open(&desk, &app.base, "", None).await.status(), 429);
-        let ann = app.patient("ann").await;
-        Stream::of(&ann, &app.base, "", None).await;
+        Stream::of(&app.admin().await, &app.base, "", None).await;
         open.clear();
         eventually(async || match Stream::open(&desk, &app.base, "", None).await.status().as_u16() {
             200 => Ok(()),

@@ -54,9 +54,6 @@ fn a_patient_answers_the_history_on_a_phone_without_a_script() {
         phone.see("The rest is optional").await;
         phone.expect_accessible().await;
         phone.press("Begin").await;
-        phone.see("The pages of the form").await;
-        phone.expect_accessible().await;
-        phone.press("Begin").await;
         phone.see("First: is anything urgent?").await;
         phone.expect_accessible().await;
         for question in [
@@ -145,8 +142,6 @@ fn a_patient_resumes_the_history_on_another_device() {
         phone.open_page(&format!("{}/visits?lang=en", app.base)).await;
         sign_in(&phone).await;
         phone.press("Answer the questions before the visit").await;
-        phone.press("Begin").await;
-        phone.see("The pages of the form").await;
         phone.press("Begin").await;
         phone.see("First: is anything urgent?").await;
         // The question appears, and the text is shown, without a press of the button.

@@ -65,12 +65,13 @@ fn expected() -> Value {
     })
 }
 
-/// Begins the history of Ann's visit on the page. Returns the address of the form.
+/// Begins the history of Ann's visit on the page, which leads to its first questions. Returns the address of the form.
 async fn begun(visitor: &Visitor, visit: &Value) -> String {
     let path = format!("/visits/{}/history", id(visit));
     let page = visitor.get(&path).await;
     let reply = FilledForm::of(page.expect(200)).send(visitor, &path).await;
-    led_to(&reply).split('?').next().expect("a path").to_owned()
+    let first = led_to(&reply).split('?').next().expect("a path").to_owned();
+    first.strip_suffix("/safety").expect("the first subject").to_owned()
 }
 
 /// A draft of Ann's and her browser.

@@ -3,6 +3,7 @@
 
 pub mod decisions;
 pub mod documents;
+pub mod outstanding;
 pub mod publishing;
 
 use crate::db::types::text_enum;

@@ -16,7 +16,7 @@ use crate::error::{Error, ProblemCode, Result};
 use crate::http::input::Change;
 use crate::identifiers::{Identifier, Identifiers};
 use crate::ids::PatientId;
-use crate::patients::consents::ConsentType;
+use crate::patients::consents::{ConsentType, outstanding};
 use crate::sealed::Sealed;
 
 text_enum! {
@@ -279,11 +279,7 @@ pub struct Record {
 impl Record {
     /// The consents that were neither accepted nor declined in the current version.
     pub fn consents_outstanding(&self) -> Vec<ConsentType> {
-        let settled = |consent_type: &ConsentType| match consent_type {
-            ConsentType::Treatment => self.treatment_settled,
-            ConsentType::PrivacyNotice => self.privacy_notice_settled,
-        };
-        ConsentType::ALL.iter().copied().filter(|it| !settled(it)).collect()
+        outstanding::unsettled(self.treatment_settled, self.privacy_notice_settled)
     }
 }
 

@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use actix_web::HttpResponse;
 
+use super::done::Done;
 use super::{MemberForm, refuse, times, version};
 use crate::appointments::booking::{self, NewAppointment};
 use crate::appointments::overbooking::Overbooking;
@@ -39,7 +40,7 @@ pub(super) async fn book(form: MemberForm, PathId(patient_id): PathId<PatientId>
         patient_informed: !form.sent.first("patient_informed").is_empty(),
     };
     match booking::book(&form.member.context, form.once(&format!("book {patient_id}")), new).await {
-        Ok(booked) => Ok(form.member.go_to(&format!("desk/visits/{}?did=booked", booked.object.id))),
+        Ok(booked) => Ok(form.member.go_to(&Done::Booked.on(&format!("desk/visits/{}", booked.object.id)))),
         Err(error) => {
             refuse(&form, &times::page(&form.sent, &format!("desk/patients/{patient_id}/times")), error).await
         }
@@ -59,7 +60,7 @@ pub(super) async fn reschedule(form: MemberForm, PathId(visit): PathId<Appointme
     match rescheduling::reschedule(&form.member.context, form.once(&format!("reschedule {visit}")), visit, if_match, to)
         .await
     {
-        Ok(_) => Ok(form.member.go_to(&format!("desk/visits/{visit}?did=moved"))),
+        Ok(_) => Ok(form.member.go_to(&Done::Moved.on(&format!("desk/visits/{visit}")))),
         Err(error) => refuse(&form, &times::page(&form.sent, &format!("desk/visits/{visit}/times")), error).await,
     }
 }

@@ -15,6 +15,7 @@ use url::form_urlencoded::Serializer;
 use super::super::form_post::Sent;
 use super::super::language::both;
 use super::clinic::Clinic;
+use super::done::Done;
 use super::{Member, MemberForm, refuse, spoken, visit};
 use crate::appointments::listing as appointments;
 use crate::error::Result;
@@ -37,6 +38,7 @@ pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpRes
     let zone_changed: Vec<Value> =
         visits.iter().filter(is_zone_changed).filter_map(|one| one.get_attr("id").ok()).collect();
     let values = context! {
+        did => Done::of(asked.first("did")).map(Done::word),
         visits => visits, zone_changed => zone_changed, more_visits => more_visits,
         more_calls => more_calls.map(|next| part(&next, asked.first("mails"))),
         more_failed => more_failed.map(|next| part(asked.first("calls"), &next)),
@@ -146,18 +148,18 @@ pub(super) async fn complete(form: MemberForm, PathId(id): PathId<MessageId>) ->
         Ok(body) => completing::complete(&member.context, id, body.value).await,
         Err(error) => Err(error),
     };
-    done(&form, completed).await
+    done(&form, completed, Done::Called).await
 }
 
 /// Sends a failed mail again.
 pub(super) async fn resend(form: MemberForm, PathId(id): PathId<MessageId>) -> Result<HttpResponse> {
     let sent = resending::resend(&form.member.context, form.once(&format!("resend {id}")), id).await;
-    done(&form, sent).await
+    done(&form, sent, Done::SentAgain).await
 }
 
-async fn done(form: &MemberForm, result: Result<MessageView>) -> Result<HttpResponse> {
+async fn done(form: &MemberForm, result: Result<MessageView>, done: Done) -> Result<HttpResponse> {
     match result {
-        Ok(_) => Ok(form.member.go_to("desk/calls")),
+        Ok(_) => Ok(form.member.go_to(&done.on("desk/calls"))),
         Err(error) => refuse(form, "desk/calls", error).await,
     }
 }

@@ -99,8 +99,8 @@ impl Clinic {
         self.kind(id).and_then(|kind| patients_word(kind, language))
     }
 
-    /// The first kind of visit that can be booked at a location with a practitioner. An empty id stands for any.
-    pub fn first_kind(&self, location: &str, practitioner: &str) -> Option<VisitTypeId> {
+    /// The kinds of visit that can be booked at a location with a practitioner, in their order. An empty id stands for any.
+    pub fn kinds_at(&self, location: &str, practitioner: &str) -> Vec<VisitTypeId> {
         let is_asked = |one: &PractitionerView| {
             (practitioner.is_empty() || one.id.to_string() == practitioner)
                 && (location.is_empty() || one.location_ids.iter().any(|id| id.to_string() == location))
@@ -108,7 +108,7 @@ impl Clinic {
         let offers = |kind: &VisitTypeView| {
             self.practitioners.iter().any(|one| one.active && is_asked(one) && one.visit_type_ids.contains(&kind.id))
         };
-        self.visit_types.iter().find(|kind| kind.active && offers(kind)).map(|kind| kind.id)
+        self.visit_types.iter().filter(|kind| kind.active && offers(kind)).map(|kind| kind.id).collect()
     }
 }
 

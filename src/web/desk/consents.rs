@@ -7,7 +7,10 @@ use serde_json::json;
 use url::form_urlencoded::Serializer;
 
 use super::super::language::both;
+use super::done::Done;
 use super::{Member, MemberForm, refuse};
+use crate::appointment_status::AppointmentStatus;
+use crate::appointments::view::AppointmentView;
 use crate::error::Result;
 use crate::http::{PathId, input};
 use crate::ids::PatientId;
@@ -15,6 +18,7 @@ use crate::patients::consents::ConsentType;
 use crate::patients::consents::decisions::{self, NewConsent};
 use crate::patients::consents::documents::{self, ConsentDocument};
 use crate::patients::records::model::PatientView;
+use crate::patients::records::updating;
 
 /// The consents to ask the patient for, each with its text in the patient's language.
 pub(super) async fn outstanding(member: &Member, patient: &PatientView) -> Result<Vec<Value>> {
@@ -33,6 +37,15 @@ pub(super) async fn outstanding(member: &Member, patient: &PatientView) -> Resul
         }
     };
     Ok(texts.iter().filter(is_outstanding).map(shown).collect())
+}
+
+/// The consents to ask for at a visit that is to come or goes on, by name. Practitioners do not ask for them.
+pub(super) async fn of_visit(member: &Member, visit: &AppointmentView) -> Result<Vec<&'static str>> {
+    if !matches!(visit.status, AppointmentStatus::Booked | AppointmentStatus::CheckedIn) || member.is_practitioner() {
+        return Ok(Vec::new());
+    }
+    let patient = updating::read(&member.context, visit.patient_id).await?.object.patient;
+    Ok(patient.consents_outstanding.iter().map(|consent| name(*consent).text(member.language)).collect())
 }
 
 /// How the desk calls a consent.
@@ -63,7 +76,7 @@ pub(super) async fn record(form: MemberForm, PathId(patient): PathId<PatientId>)
     };
     let card = format!("desk/patients/{patient}");
     match recorded {
-        Ok(_) => Ok(member.go_to(&card)),
+        Ok(_) => Ok(member.go_to(&Done::ConsentRecorded.on(&card))),
         Err(error) => refuse(&form, &card, error).await,
     }
 }

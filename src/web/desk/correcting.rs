@@ -9,6 +9,7 @@ use serde_json::{Value as Json, json};
 
 use super::super::form_post::Sent;
 use super::clinic::{locations, phone};
+use super::done::Done;
 use super::registering::Fields;
 use super::{Member, MemberForm, refuse, registering, spoken, version};
 use crate::error::{Error, Result};
@@ -19,6 +20,8 @@ use crate::patients::records::model::{PatientPatch, PatientView};
 use crate::patients::records::updating;
 use crate::scheduling::setup::locations::LocationView;
 
+const PAGE: &str = "desk-correct";
+
 /// The prefix of the hidden fields, which have the record as it was when the form was drawn.
 const WAS: &str = "was_";
 
@@ -27,7 +30,7 @@ pub(super) async fn show(member: Member, PathId(id): PathId<PatientId>) -> Resul
     let found = updating::read(&member.context, id).await?;
     let patient = &found.object.patient;
     let stored = stored(patient, &locations(&member).await?);
-    registering::answer(&member, &stored, more(patient, found.version, &stored), StatusCode::OK, &[]).await
+    registering::answer(&member, PAGE, &stored, more(patient, found.version, &stored), (StatusCode::OK, &[])).await
 }
 
 /// What the form has beside its fields. `was` is the record as it was when the form was drawn.
@@ -105,11 +108,11 @@ pub(super) async fn save(form: MemberForm, PathId(id): PathId<PatientId>) -> Res
         Err(error) => Err(error),
     };
     match changed {
-        Ok(_) => Ok(member.go_to(&format!("desk/patients/{id}"))),
+        Ok(_) => Ok(member.go_to(&Done::Corrected.on(&format!("desk/patients/{id}")))),
         Err(Error::Invalid(errors)) => {
             let patient = updating::read(&member.context, id).await?.object.patient;
             let status = StatusCode::UNPROCESSABLE_ENTITY;
-            registering::answer(member, &typed, more(&patient, version, &was), status, &errors).await
+            registering::answer(member, PAGE, &typed, more(&patient, version, &was), (status, &errors)).await
         }
         Err(Error::Stale) => show_stale(member, id, &typed, &was).await,
         Err(error) => refuse(&form, &format!("desk/patients/{id}/correct"), error).await,
@@ -125,7 +128,7 @@ async fn show_stale(member: &Member, id: PatientId, typed: &Fields, was: &Fields
     if differing(&renewed, &now).is_empty() {
         // The form was sent twice.
         member.context.audit.note_unchanged();
-        return Ok(member.go_to(&format!("desk/patients/{id}")));
+        return Ok(member.go_to(&Done::Corrected.on(&format!("desk/patients/{id}"))));
     }
     let word = |name: &str| match name {
         "preferred_language" => spoken::name(&now[name], member.language),
@@ -133,7 +136,7 @@ async fn show_stale(member: &Member, id: PatientId, typed: &Fields, was: &Fields
     };
     let changed: BTreeMap<&str, String> = differing(&now, was).into_iter().map(|name| (name, word(name))).collect();
     let values = context! { changed => changed, ..more(patient, found.version, &now) };
-    registering::answer(member, &renewed, values, StatusCode::PRECONDITION_FAILED, &[]).await
+    registering::answer(member, PAGE, &renewed, values, (StatusCode::PRECONDITION_FAILED, &[])).await
 }
 
 #[cfg(test)]

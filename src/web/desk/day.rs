@@ -13,6 +13,7 @@ use super::super::language::both;
 use super::Member;
 use super::attention::attention;
 use super::clinic::{chosen, locations, phone, shortest_visit};
+use super::done::Done;
 use super::spoken;
 use super::wanted::Wanted;
 use crate::appointment_status::AppointmentStatus;
@@ -36,7 +37,9 @@ pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpRes
     if locations.is_empty() {
         return member.answer("desk", StatusCode::OK, context! { location => Value::from(()) }).await;
     }
-    let location = chosen(&locations, sent.first("location"))?;
+    let carried = member.place.map(|place| place.to_string()).unwrap_or_default();
+    let asked = sent.first("location");
+    let location = chosen(&locations, if asked.is_empty() { &carried } else { asked })?;
     let now = member.context.env.now().in_zone(&member.zone(&location.time_zone));
     let day = match sent.first("date") {
         "" => now.date(),
@@ -59,6 +62,7 @@ pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpRes
     let row = |visit| row(&member, visit, &locations, day <= now.date());
     let rows: Vec<Value> = sheet.appointments.iter().map(row).collect();
     let values = context! {
+        did => Done::of(sent.first("did")).map(Done::word),
         location => place.as_str(),
         name => location.name.as_str(),
         date => day.to_string(),
@@ -108,6 +112,7 @@ fn row(member: &Member, visit: &AgendaAppointment, locations: &[LocationView], h
         forms => appointment.intake_status.as_str(),
         urgent => visit.urgent,
         waiting => visit.waiting_minutes,
+        consents => !visit.consents_outstanding.is_empty(),
         missed => missed.no_shows + missed.late_cancellations,
         overbooked => appointment.overbooked == Some(true),
         note => appointment.note.as_deref(),
@@ -200,7 +205,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         context! {
             id => "1", starts => "9:30 AM", ends => "10:30 AM", practitioner => "Dr. Osei", visit_type => "Check",
             status => status, confirmed => all, forms => forms, urgent => all,
-            waiting => all.then_some(5), missed => if all { 2 } else { 0 }, overbooked => all, attention => all.then_some("time_off"), told => Value::from(()),
+            consents => all, waiting => all.then_some(5), missed => if all { 2 } else { 0 }, overbooked => all, attention => all.then_some("time_off"), told => Value::from(()),
             note => all.then_some("Walker"), can_check_in => status == "booked", can_complete => status == "checked-in",
             patient => example_patient(all),
         }

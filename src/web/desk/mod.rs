@@ -10,7 +10,9 @@ mod clinic;
 mod consents;
 mod correcting;
 mod day;
+mod done;
 mod flags;
+mod kinds;
 mod live;
 mod patient;
 mod registering;
@@ -28,6 +30,7 @@ use actix_web::{HttpResponse, web};
 use minijinja::context;
 
 pub(super) use self::clinic::Clinic;
+use self::done::Done;
 pub(super) use self::searching::parameter as search_parameter;
 use super::member::{MOST_BYTES, Member, MemberForm};
 use crate::error::{Error, FieldCode, FieldError, Result};
@@ -48,6 +51,11 @@ pub(super) const TEMPLATES: &[(&str, &str)] = &[
     ("desk-time-off.html", include_str!("../html/desk-time-off.html")),
     ("desk-affected.html", include_str!("../html/desk-affected.html")),
     ("desk-refused.html", include_str!("../html/desk-refused.html")),
+    ("desk-correct.html", include_str!("../html/desk-correct.html")),
+    ("desk-done.html", include_str!("../html/desk-done.html")),
+    ("desk-place.html", include_str!("../html/desk-place.html")),
+    ("desk-sex.html", include_str!("../html/desk-sex.html")),
+    ("desk-wait.html", include_str!("../html/desk-wait.html")),
     ("desk-attention.html", include_str!("../html/desk-attention.html")),
     ("desk-flags.html", include_str!("../html/desk-flags.html")),
     ("desk-form.html", include_str!("../html/desk-form.html")),
@@ -84,6 +92,7 @@ pub(super) fn routes(cfg: &mut web::ServiceConfig) {
         form("/desk/patients/{id}/correct").get(correcting::show).post(correcting::save).default_service(both()),
     );
     cfg.service(form("/desk/patients/{id}/consents").post(consents::record).default_service(only_post()));
+    cfg.service(form("/desk/patients/{id}/wait").post(waitlist::begin).default_service(only_post()));
     cfg.service(form("/desk/patients/{id}/visits").post(booking::book).default_service(only_post()));
     cfg.service(form("/desk/time-off").get(time_off::list).post(time_off::create).default_service(both()));
     cfg.service(web::resource("/desk/time-off/{id}").get(time_off::show).default_service(only_get()));
@@ -110,13 +119,13 @@ pub(super) fn version(form: &MemberForm) -> Result<i32> {
     version.map_err(|_| Error::invalid("/version", FieldCode::WrongType, "must be a whole number"))
 }
 
-/// Redirects to the day from which a form was sent, or else to this page.
-fn back(form: &MemberForm, otherwise: &str) -> HttpResponse {
+/// Redirects to the day from which a form was sent, or else to this page, which says what was done.
+fn back(form: &MemberForm, otherwise: &str, done: Done) -> HttpResponse {
     let (location, date) = (form.sent.first("location"), form.sent.first("date"));
     if location.is_empty() || date.is_empty() {
-        return form.member.go_to(otherwise);
+        return form.member.go_to(&done.on(otherwise));
     }
-    form.member.go_to(&day::link(location, date))
+    form.member.go_to(&done.on(&day::link(location, date)))
 }
 
 /// Says why something was refused, with the way back to the page where it was tried. Shows nothing of the patient, since nothing was read.
@@ -144,7 +153,13 @@ async fn say_why(form: &MemberForm, page: &str, status: StatusCode, why: Option<
         .map(|name| form.sent.first(name).to_owned())
         .filter(|text| !text.is_empty())
         .collect();
-    form.member.answer("desk-refused", status, context! { why => why, written => written, page => page }).await
+    form.member
+        .answer(
+            "desk-refused",
+            status,
+            context! { why => why, written => written, page => form.member.with_place(page) },
+        )
+        .await
 }
 
 /// What the pages can show, for the test that renders every branch of their templates.

@@ -4,15 +4,14 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
 use minijinja::value::Serde;
 use minijinja::{Value, context};
-use url::form_urlencoded::Serializer;
 
 use super::super::form_post::Sent;
 use super::clinic::{Clinic, phone};
 use super::day::in_short;
+use super::done::Done;
 use super::wanted::Wanted;
-use super::{Member, consents, flags, spoken, visit};
+use super::{Member, consents, flags, spoken, visit, waitlist};
 use crate::appointment_status::AppointmentStatus;
-use crate::appointments::listing;
 use crate::appointments::view::AppointmentView;
 use crate::error::Result;
 use crate::http::PathId;
@@ -21,15 +20,17 @@ use crate::patients::duplicates;
 use crate::patients::records::updating::{self, PatientCard};
 
 pub(super) async fn show(member: Member, PathId(id): PathId<PatientId>, request: HttpRequest) -> Result<HttpResponse> {
-    let wanted = Wanted::of(&Sent::read(request.query_string().as_bytes()));
+    let asked = Sent::read(request.query_string().as_bytes());
+    let wanted = Wanted::of(&asked);
     let card = updating::read(&member.context, id).await?.object;
     let now = member.context.env.now().to_string();
     let id = id.to_string();
-    let upcoming = visits(&member, &[("patient_id", &id), ("from", &now), ("limit", "50")]).await?;
+    let upcoming = visit::list(&member, &[("patient_id", &id), ("from", &now), ("limit", "50")]).await?;
     let past = [("patient_id", id.as_str()), ("to", &now), ("sort", "-starts_at"), ("limit", "20")];
-    let past = visits(&member, &past).await?;
+    let past = visit::list(&member, &past).await?;
     let mut clinic = Clinic::of_visits(&member, upcoming.iter().chain(&past)).await?;
     let flags = flags::open(&member, card.patient.id, &mut clinic).await?;
+    let waits = waitlist::of_patient(&member, card.patient.id, &mut clinic).await?;
     // Cancelled visits of the future are listed with the past ones.
     let (cancelled, upcoming): (Vec<_>, Vec<_>) =
         upcoming.into_iter().partition(|visit| visit.status == AppointmentStatus::Cancelled);
@@ -40,6 +41,8 @@ pub(super) async fn show(member: Member, PathId(id): PathId<PatientId>, request:
         if card.patient.active { duplicates::list(&member.context, card.patient.id).await?.items } else { Vec::new() };
     let consents = consents::outstanding(&member, &card.patient).await?;
     let values = context! {
+        did => Done::of(asked.first("did")).map(Done::word),
+        waits => waits,
         upcoming => shown(&upcoming),
         past => shown(&past),
         duplicates => Value::from(Serde(&duplicates)),
@@ -49,13 +52,6 @@ pub(super) async fn show(member: Member, PathId(id): PathId<PatientId>, request:
         ..context! { ..wanted.values(), ..facts(&member, &card, &clinic) }
     };
     member.answer("desk-patient", StatusCode::OK, values).await
-}
-
-pub(super) async fn visits(member: &Member, query: &[(&str, &str)]) -> Result<Vec<AppointmentView>> {
-    const OPERATION: &str = "list_appointments";
-    let query = Serializer::new(String::new()).extend_pairs(query).finish();
-    let (filter, page) = (member.parameters(OPERATION, &query)?, member.parameters(OPERATION, &query)?);
-    Ok(listing::list(&member.context, filter, page).await?.items)
 }
 
 fn facts(member: &Member, card: &PatientCard, clinic: &Clinic) -> Value {
@@ -68,6 +64,7 @@ fn facts(member: &Member, card: &PatientCard, clinic: &Clinic) -> Value {
             .into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" "),
         mrn => patient.mrn.as_str(),
         born => in_short(patient.date_of_birth.0, member.language),
+        sex => patient.administrative_sex.as_str(),
         phone => patient.phone.as_ref().map(|number| phone(number, &clinic.locations)),
         dial => patient.phone.as_deref(),
         email => patient.email.as_deref(),
@@ -85,7 +82,7 @@ fn facts(member: &Member, card: &PatientCard, clinic: &Clinic) -> Value {
 
 #[cfg(test)]
 pub(super) fn examples() -> Vec<(&'static str, Value)> {
-    let page = |all: bool, active: bool, replaced: bool| {
+    let page = |all: bool, active: bool, replaced: bool, sex: &str| {
         let duplicate = |grade: &str| {
             context! {
                 id => "2", mrn => "LW-001002", given_name => all.then_some("Anne"), family_name => "Example", date_of_birth => "1967-09-14",
@@ -100,7 +97,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         let wanted = if all { Wanted::default().with("location_id", "1") } else { Wanted::default() };
         let values = context! {
             root => "../../", member => super::super::member::example(true), id => "1", name => "Ann <b>Example",
-            legal_name => if all { "Ann Maria Example" } else { "Ann <b>Example" }, mrn => "LW-001001", born => "Sep 14, 1967",
+            legal_name => if all { "Ann Maria Example" } else { "Ann <b>Example" }, mrn => "LW-001001", born => "Sep 14, 1967", sex => sex, waits => if all { vec!["Follow-up", "Check"] } else { vec![] },
             phone => all.then_some("(212) 555-0100"), dial => "+12125550100", email => all.then_some("ann@example.org"),
             email_confirmed => !active, refused => all, language => if all { "Spanish" } else { "English" }, interpreter => all, reminders => !all,
             no_shows => usize::from(all), late => usize::from(all), consents => if all { vec![consents::example()] } else { vec![] }, flags => if all { flags::examples() } else { vec![] }, form_key => "k",
@@ -110,5 +107,10 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         };
         ("desk-patient", values)
     };
-    vec![page(true, true, false), page(false, true, false), page(true, false, true), page(false, false, false)]
+    vec![
+        page(true, true, false, "female"),
+        page(false, true, false, "male"),
+        page(true, false, true, "other"),
+        page(false, false, false, "unknown"),
+    ]
 }

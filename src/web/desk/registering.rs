@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::super::form_post::Sent;
 use super::clinic::locations;
+use super::done::Done;
 use super::searching::row;
 use super::spoken;
 use super::wanted::Wanted;
@@ -32,12 +33,14 @@ pub(super) const FIELDS: [&str; 9] = [
     "interpreter_needed",
 ];
 
+const PAGE: &str = "desk-register";
+
 /// The texts of the fields.
 pub(super) type Fields = BTreeMap<&'static str, String>;
 
 pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpResponse> {
     let wanted = Wanted::of(&Sent::read(request.query_string().as_bytes()));
-    answer(&member, &typed(&Sent::read(b"preferred_language=en")), more(&wanted), StatusCode::OK, &[]).await
+    answer(&member, PAGE, &typed(&Sent::read(b"preferred_language=en")), more(&wanted), (StatusCode::OK, &[])).await
 }
 
 /// The languages to choose from: the common ones, and the one that the record has.
@@ -57,13 +60,13 @@ fn more(wanted: &Wanted) -> Value {
     context! { correcting => Value::from(()), alike => Value::from(()), was => Value::from(()), changed => Value::from(()), ..wanted.values() }
 }
 
-/// Draws the form: of a new record, or of one that is corrected.
+/// Draws the form on a page: of a new record, or of one that is corrected.
 pub(super) async fn answer(
     member: &Member,
+    page: &str,
     typed: &Fields,
     more: Value,
-    status: StatusCode,
-    errors: &[FieldError],
+    (status, errors): (StatusCode, &[FieldError]),
 ) -> Result<HttpResponse> {
     let wrong: BTreeMap<String, String> =
         errors.iter().map(|one| (one.pointer.trim_start_matches('/').to_owned(), one.detail.clone())).collect();
@@ -72,7 +75,7 @@ pub(super) async fn answer(
     let values = context! {
         typed => typed.clone(), wrong => wrong, in_order => in_order, languages => languages(member, typed), form_key => member.form_key(), ..more
     };
-    member.answer("desk-register", status, values).await
+    member.answer(page, status, values).await
 }
 
 /// The language that the fields name. One that is typed goes before the list.
@@ -134,7 +137,7 @@ pub(super) async fn register(form: MemberForm) -> Result<HttpResponse> {
         let alike = alike(member, &typed).await?;
         if !alike.is_empty() {
             let values = context! { alike => alike, ..more(&wanted) };
-            return answer(member, &typed, values, StatusCode::CONFLICT, &[]).await;
+            return answer(member, PAGE, &typed, values, (StatusCode::CONFLICT, &[])).await;
         }
     }
     let created = match body {
@@ -146,7 +149,7 @@ pub(super) async fn register(form: MemberForm) -> Result<HttpResponse> {
             let card = format!("desk/patients/{}", created.object.patient.id);
             let is_alone = created.object.duplicates.is_none_or(|found| found.is_empty());
             let page = if is_alone && wanted.has_time() { format!("{card}/times") } else { card };
-            Ok(member.go_to(&wanted.link(&page)))
+            Ok(member.go_to(&Done::Registered.on(&wanted.link(&page))))
         }
         Err(Error::Invalid(mut errors)) => {
             if text("phone").is_empty() && text("email").is_empty() && errors.iter().all(|one| one.pointer != "/phone")
@@ -154,7 +157,7 @@ pub(super) async fn register(form: MemberForm) -> Result<HttpResponse> {
                 // The API looks at this rule after the others.
                 errors.push(FieldError::new("/phone", FieldCode::Required, "is required without an email"));
             }
-            answer(member, &typed(&form.sent), more(&wanted), StatusCode::UNPROCESSABLE_ENTITY, &errors).await
+            answer(member, PAGE, &typed(&form.sent), more(&wanted), (StatusCode::UNPROCESSABLE_ENTITY, &errors)).await
         }
         Err(other) => Err(other),
     }
@@ -179,11 +182,13 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
             alike => (all && !is_wrong).then(|| [true, false].map(|all| context! {
                 id => "1", name => "Ann", born => "Sep 14, 1967", mrn => "LW-001001", phone => all.then_some("(212) 555-0100"),
             })),
-            was => all.then_some([("was_phone", "1")]), changed => all.then(|| context! {
+            was => all.then_some([("was_phone", "1")]), desk_place => if is_wrong { "1" } else { "" }, changed => all.then(|| context! {
                 given_name => "Anna", email => "", administrative_sex => EXAMPLE, interpreter_needed => if is_wrong { "yes" } else { "" },
             }), ..wanted.values()
         };
-        ("desk-register", values)
+        (if all && is_wrong { "desk-correct" } else { PAGE }, values)
     };
-    vec![page(true, true), page(true, false), page(false, true), page(false, false)]
+    let (name, alike) = page(true, false);
+    let anywhere = context! { ..Wanted::default().values(), ..alike };
+    vec![page(true, true), page(true, false), page(false, true), page(false, false), (name, anywhere)]
 }

@@ -4,6 +4,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 
+use super::done::Done;
 use super::{MemberForm, back, refuse, say_why, version};
 use crate::appointments::status::AppointmentStep;
 use crate::appointments::steps::{Cause, take_step};
@@ -15,34 +16,34 @@ use crate::http::etag::IfMatch;
 use crate::ids::AppointmentId;
 
 pub(super) async fn check_in(form: MemberForm, PathId(id): PathId<AppointmentId>) -> Result<HttpResponse> {
-    take(form, id, AppointmentStep::CheckIn, Cause::default()).await
+    take(form, id, AppointmentStep::CheckIn, Cause::default(), Done::CheckedIn).await
 }
 
 pub(super) async fn mark_no_show(form: MemberForm, PathId(id): PathId<AppointmentId>) -> Result<HttpResponse> {
-    take(form, id, AppointmentStep::NoShow, Cause::default()).await
+    take(form, id, AppointmentStep::NoShow, Cause::default(), Done::NotCome).await
 }
 
 pub(super) async fn complete(form: MemberForm, PathId(id): PathId<AppointmentId>) -> Result<HttpResponse> {
-    take(form, id, AppointmentStep::Complete, Cause::default()).await
+    take(form, id, AppointmentStep::Complete, Cause::default(), Done::Completed).await
 }
 
 pub(super) async fn undo(form: MemberForm, PathId(id): PathId<AppointmentId>) -> Result<HttpResponse> {
     let cause = Cause { reason: Some(form.sent.first("reason").to_owned()), ..Cause::default() };
-    take(form, id, AppointmentStep::Undo, cause).await
+    take(form, id, AppointmentStep::Undo, cause, Done::Undone).await
 }
 
 pub(super) async fn cancel(form: MemberForm, PathId(id): PathId<AppointmentId>) -> Result<HttpResponse> {
     let patient_informed = !form.sent.first("patient_informed").is_empty();
     let clinic_cancels = form.sent.first("who") == "clinic";
     let cause = Cause { reason: Some(form.sent.first("reason").to_owned()), patient_informed, clinic_cancels };
-    take(form, id, AppointmentStep::Cancel, cause).await
+    take(form, id, AppointmentStep::Cancel, cause, Done::Cancelled).await
 }
 
 pub(super) async fn confirm(form: MemberForm, PathId(id): PathId<AppointmentId>) -> Result<HttpResponse> {
     let if_match = IfMatch::version(version(&form)?);
     let confirmed = confirming::confirm(&form.member.context, form.once(&format!("confirm {id}")), id, if_match).await;
     match confirmed {
-        Ok(_) => Ok(back(&form, &format!("desk/visits/{id}"))),
+        Ok(_) => Ok(back(&form, &format!("desk/visits/{id}"), Done::Confirmed)),
         Err(error) => refuse(&form, &format!("desk/visits/{id}"), error).await,
     }
 }
@@ -50,7 +51,7 @@ pub(super) async fn confirm(form: MemberForm, PathId(id): PathId<AppointmentId>)
 /// Mails the patient about the visit again, with new links, or puts the patient on the list of calls.
 pub(super) async fn mail_again(form: MemberForm, PathId(id): PathId<AppointmentId>) -> Result<HttpResponse> {
     match links::renew(&form.member.context, form.once(&format!("links {id}")), id).await {
-        Ok(()) => Ok(form.member.go_to(&format!("desk/visits/{id}?did=sent"))),
+        Ok(()) => Ok(form.member.go_to(&Done::ToldAgain.on(&format!("desk/visits/{id}")))),
         Err(error) => refuse(&form, &format!("desk/visits/{id}"), error).await,
     }
 }
@@ -61,7 +62,7 @@ pub(super) async fn keep_told_time(form: MemberForm, PathId(id): PathId<Appointm
     let resolution = resolving::resolve(&form.member.context, vec![id]).await?;
     match resolution.unresolved.into_iter().next() {
         Some(why) => say_why(&form, &page, StatusCode::CONFLICT, Some(why.detail)).await,
-        None => Ok(form.member.go_to(&format!("{page}?did=told-time"))),
+        None => Ok(form.member.go_to(&Done::TimeKept.on(&page))),
     }
 }
 
@@ -79,19 +80,25 @@ pub(super) async fn accept_time(form: MemberForm, PathId(id): PathId<Appointment
     let page = format!("desk/visits/{id}");
     let if_match = IfMatch::version(version(&form)?);
     match accepting::accept(&form.member.context, form.once(&format!("accept time {id}")), id, if_match).await {
-        Ok(_) => Ok(form.member.go_to(&format!("{page}?did=accepted"))),
+        Ok(_) => Ok(form.member.go_to(&Done::TimeAccepted.on(&page))),
         Err(error) => refuse(&form, &page, error).await,
     }
 }
 
-async fn take(form: MemberForm, id: AppointmentId, step: AppointmentStep, cause: Cause) -> Result<HttpResponse> {
+async fn take(
+    form: MemberForm,
+    id: AppointmentId,
+    step: AppointmentStep,
+    cause: Cause,
+    done: Done,
+) -> Result<HttpResponse> {
     // A row of the day has no version. The status decides whether its step is possible.
     let if_match =
         if form.sent.first("version").is_empty() { IfMatch::any() } else { IfMatch::version(version(&form)?) };
     // The rows of a day share the key of the page.
     let once = form.once(&format!("{} {id}", step.as_str()));
     match take_step(&form.member.context, once, id, if_match, step, cause).await {
-        Ok(_) => Ok(back(&form, &format!("desk/visits/{id}"))),
+        Ok(_) => Ok(back(&form, &format!("desk/visits/{id}"), done)),
         Err(error) => refuse(&form, &format!("desk/visits/{id}"), error).await,
     }
 }

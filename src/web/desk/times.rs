@@ -6,11 +6,14 @@ use jiff::ToSpan;
 use jiff::civil::Date as Day;
 use jiff::tz::TimeZone;
 use minijinja::{Value, context};
+use text::Language;
 
 use super::super::book::{DAYS, Search, Visitor, days as day_pages, times as time_pages};
 use super::super::form_post::Sent;
-use super::clinic::{Clinic, patients_word};
-use super::{Member, patient, visit};
+use super::super::language::both;
+use super::clinic::Clinic;
+use super::done::Done;
+use super::{Member, kinds, visit};
 use crate::appointments::listing;
 use crate::db::types::Date;
 use crate::error::{Error, Result};
@@ -38,6 +41,8 @@ pub(super) async fn of_visit(
     let values = context! {
         moving => context! { version => found.version, ..visit::facts(&member, &found.object, &clinic) },
         patient => Value::from(()),
+        kinds => Value::from(()),
+        waiting_for => Value::from(()),
         action => format!("desk/visits/{id}/reschedule"),
         page => format!("desk/visits/{id}/times"),
         ..values(&member, &clinic, &search, &asked).await?
@@ -55,8 +60,14 @@ pub(super) async fn of_patient(
     let patient = updating::read(&member.context, id).await?.object.patient;
     let clinic = Clinic::read(&member).await?;
     let search = begun(&member, &clinic, &asked, id).await?;
+    let (date, time) = (asked.first("date"), asked.first("time"));
+    let kinds = kinds::links(&member, &clinic, &search, |search| format!("{}&time={time}", query(search, date)));
     let values = context! {
+        did => Done::of(asked.first("did")).map(Done::word),
         moving => Value::from(()),
+        kinds => kinds,
+        waiting_for => waiting_for(&search, &clinic, member.language),
+        wait_first => !asked.first("wait").is_empty(),
         patient => context! { id => id.to_string(), name => patient.display_name.as_str(), mrn => patient.mrn.as_str() },
         action => format!("desk/patients/{id}/visits"),
         page => format!("desk/patients/{id}/times"),
@@ -65,20 +76,34 @@ pub(super) async fn of_patient(
     member.answer("desk-times", StatusCode::OK, values).await
 }
 
-/// What the page looks for at first. What the desk has not chosen yet is filled in: the first place and, for a patient without visits, the
-/// first kind of visit that can be booked. An empty choice is one: anywhere, or no kind.
+/// What the page looks for at first. What the desk has not chosen yet is filled in: its own place or else the first one, and a kind of visit.
+/// An empty choice is one: anywhere, or no kind.
 async fn begun(member: &Member, clinic: &Clinic, asked: &Sent, patient: PatientId) -> Result<Search> {
     let mut search = Search::of(asked);
     let is_open = |name: &str| asked.fields().all(|(known, _)| known != name);
     if is_open("location_id") {
-        search.location = clinic.locations.first().map(|place| place.id.to_string()).unwrap_or_default();
+        let first = clinic.locations.first().map(|place| place.id);
+        search.location = member.place.or(first).map(|place| place.to_string()).unwrap_or_default();
     }
     if is_open("visit_type_id") {
-        let visits = patient::visits(member, &[("patient_id", &patient.to_string()), ("limit", "1")]).await?;
-        let first = clinic.first_kind(&search.location, &search.practitioner).filter(|_| visits.is_empty());
-        search.visit_type = first.map(|kind| kind.to_string()).unwrap_or_default();
+        let kind = kinds::proposed(member, clinic, &search, patient).await?;
+        search.visit_type = kind.map(|kind| kind.to_string()).unwrap_or_default();
     }
     Ok(search)
+}
+
+/// For what the page can put the patient on the waitlist, in parts: the kind of visit, the place, the practitioner. None without a kind.
+fn waiting_for(search: &Search, clinic: &Clinic, language: Language) -> Option<Vec<String>> {
+    let kind = search.visit_type.parse().map(|id| clinic.visit_type(id)).ok().filter(|name| !name.is_empty())?;
+    let place = search
+        .location
+        .parse()
+        .map_or_else(|_| both("anywhere", "en cualquier lugar").text(language), |id| clinic.location(id));
+    let person = search
+        .practitioner
+        .parse()
+        .map_or_else(|_| both("with anyone", "con cualquiera").text(language), |id| clinic.practitioner(id));
+    Some(vec![kind.to_owned(), place.to_owned(), person.to_owned()])
 }
 
 /// The query of this page. "Anywhere" is said, because the page would begin with the first place otherwise.
@@ -96,10 +121,6 @@ pub(super) fn page(sent: &Sent, path: &str) -> String {
 async fn values(member: &Member, clinic: &Clinic, search: &Search, asked: &Sent) -> Result<Value> {
     let (date, asked_time) = (asked.first("date"), asked.first("time"));
     let option = |id: String, name: &str, chosen: &str| context! { chosen => id == chosen, id => id, name => name };
-    let kinds = clinic.visit_types.iter().map(|one| {
-        let word = patients_word(one, member.language);
-        context! { patients_word => word, ..option(one.id.to_string(), &one.name, &search.visit_type) }
-    });
     let places = clinic.locations.iter().map(|one| option(one.id.to_string(), &one.name, &search.location));
     let people = clinic.practitioners.iter().map(|one| option(one.id.to_string(), &one.name, &search.practitioner));
     let zone = clinic.locations.first().map_or(TimeZone::UTC, |place| member.zone(&place.time_zone));
@@ -137,7 +158,6 @@ async fn values(member: &Member, clinic: &Clinic, search: &Search, asked: &Sent)
     Ok(context! {
         is_gone => has_kind && !asked_time.is_empty() && !times.iter().any(is_chosen),
         asked_time => asked_time,
-        visit_types => kinds.collect::<Vec<_>>(),
         locations => places.collect::<Vec<_>>(),
         practitioners => people.collect::<Vec<_>>(),
         visit_type => search.visit_type.as_str(),
@@ -178,7 +198,8 @@ async fn with_times(visitor: &Visitor, search: &Search, first: Day) -> Result<Ve
 #[cfg(test)]
 pub(super) fn examples() -> Vec<(&'static str, Value)> {
     let option = |chosen: bool| {
-        context! { id => "1", name => "Elm", chosen => chosen, patients_word => chosen.then_some("First visit") }
+        let word = chosen.then_some("First visit");
+        context! { id => "1", name => "Elm", chosen => chosen, patients_word => word, minutes => 60, link => "x" }
     };
     let page = |all: bool, moving: bool| {
         let time = context! { id => "1", chosen => moving, time => "9:30 AM", day => "Monday", practitioner => "Dr. Osei", place => "Elm" };
@@ -188,7 +209,8 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
             moving => moving.then(|| context! { version => 1, ..visit::example_facts("booked", all) }),
             patient => (!moving).then(|| context! { id => "1", name => "Ann <b>Example", mrn => "LW-001001" }),
             action => "desk/x", page => "desk/y",
-            visit_types => [option(true), option(false)], locations => [option(true), option(false)],
+            kinds => (!moving).then(|| [option(true), option(false)]), waiting_for => (!moving && all).then_some(["Check", "Elm"]), wait_first => false,
+            locations => [option(true), option(false)],
             practitioners => [option(true), option(false)], visit_type => "1", location => "1", practitioner => "1",
             date => "2026-03-09", day => "Monday", days => if all { vec![day(Some(1), true), day(Some(2), false), day(None, false)] } else { vec![] },
             times => if all { vec![time.clone()] } else { vec![] }, taken => if all { vec![time] } else { vec![] }, earlier => all.then_some("x"), later => "x", has_kind => all || moving, form_key => "k",
@@ -197,6 +219,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         ("desk-times", values)
     };
     let (name, values) = page(true, false);
-    let anyone = context! { taken => Vec::<Value>::new(), practitioner => "", location => "", ..values };
-    vec![page(true, true), page(false, true), page(true, false), page(false, false), (name, anyone)]
+    let anyone = context! { taken => Vec::<Value>::new(), practitioner => "", location => "", desk_place => "1", ..values.clone() };
+    let none = context! { times => Vec::<Value>::new(), wait_first => true, ..values };
+    vec![page(true, true), page(false, true), page(true, false), page(false, false), (name, anyone), (name, none)]
 }

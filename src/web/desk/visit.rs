@@ -5,13 +5,14 @@ use actix_web::{HttpRequest, HttpResponse};
 use jiff::tz::TimeZone;
 use minijinja::{Value, context};
 use rls::form_dsl::Bilingual;
+use url::form_urlencoded::Serializer;
 
 use super::super::form_post::Sent;
 use super::super::language::both;
 use super::attention::attention;
 use super::clinic::Clinic;
 use super::day::shown_patient;
-use super::{Member, flags};
+use super::{Member, consents, done, flags};
 use crate::appointment_status::AppointmentStatus;
 use crate::appointments::history::{self, AppointmentChange, AppointmentSide};
 use crate::appointments::listing;
@@ -29,7 +30,7 @@ pub(super) async fn show(
     PathId(id): PathId<AppointmentId>,
     request: HttpRequest,
 ) -> Result<HttpResponse> {
-    let did = Sent::read(request.query_string().as_bytes()).first("did").to_owned();
+    let asked = Sent::read(request.query_string().as_bytes());
     let found = listing::read(&member.context, id).await?;
     let visit = &found.object;
     let mut clinic = Clinic::of_visits(&member, [visit]).await?;
@@ -55,10 +56,18 @@ pub(super) async fn show(
         can_check_in => matches!(visit.status, AppointmentStatus::Booked | AppointmentStatus::NoShow) && date <= today,
         can_be_missed => is_booked && visit.starts_at <= now,
         can_mail => is_booked && visit.ends_at > now && !is_time_open(visit),
-        did => did,
-        ..facts(&member, visit, &clinic)
+        consents => consents::of_visit(&member, visit).await?,
+        ..context! { ..done::about(&member, visit, asked.first("did")).await?, ..facts(&member, visit, &clinic) }
     };
     member.answer("desk-visit", StatusCode::OK, values).await
+}
+
+/// Lists visits by the parameters of the operation.
+pub(super) async fn list(member: &Member, query: &[(&str, &str)]) -> Result<Vec<AppointmentView>> {
+    const OPERATION: &str = "list_appointments";
+    let query = Serializer::new(String::new()).extend_pairs(query).finish();
+    let (filter, page) = (member.parameters(OPERATION, &query)?, member.parameters(OPERATION, &query)?);
+    Ok(listing::list(&member.context, filter, page).await?.items)
 }
 
 /// Whether staff have not decided yet which time counts after a change of the zone.
@@ -147,7 +156,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
             flags => if all { flags::examples() } else { vec![] },
             version => 1, location => "1", date => "2026-03-09", changes => [change(None), change(Some("Ill"))],
             can_check_in => all || status == "noshow", can_be_missed => all, can_mail => all,
-            did => match status { "booked" if all => "booked", "booked" => "moved", "noshow" => "sent", "fulfilled" => "told-time", "cancelled" => "accepted", _ => "" }, ..example_facts(status, all)
+            consents => if all { vec!["treatment", "privacy notice"] } else { vec![] }, ..example_facts(status, all)
         };
         ("desk-visit", values)
     })
@@ -156,9 +165,16 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         let values = context! {
             root => "../../", member => super::super::member::example(true), form_key => "k", flags => Vec::<Value>::new(),
             version => 1, location => "1", date => "2026-03-09", changes => [change(None)],
-            can_check_in => false, can_be_missed => false, can_mail => true, did => "", ..context! { attention => attention, told => Value::from(()), ..example_facts(status, true) }
+            can_check_in => false, can_be_missed => false, can_mail => true, consents => Vec::<Value>::new(), ..context! { attention => attention, told => Value::from(()), ..example_facts(status, true) }
         };
         ("desk-visit", values)
     }))
+    .flat_map(|(name, values)| match name {
+        // Every word of what was done, on one of the pages.
+        "desk-visit" if values.get_attr("can_be_missed").is_ok_and(|yes| yes.is_true()) => {
+            done::examples().into_iter().map(|did| (name, context! { ..did, ..values.clone() })).collect()
+        }
+        _ => vec![(name, values)],
+    })
     .collect()
 }

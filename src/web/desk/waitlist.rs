@@ -10,21 +10,23 @@ use url::form_urlencoded::Serializer;
 
 use super::super::form_post::Sent;
 use super::super::language::both;
-use super::clinic::Clinic;
+use super::clinic::{Clinic, phone};
 use super::day::{clock, from_to, in_short};
-use super::{Member, MemberForm, refuse};
+use super::done::Done;
+use super::{Member, MemberForm, refuse, times};
 use crate::error::Result;
 use crate::http::PathId;
 use crate::http::etag::IfMatch;
 use crate::http::input;
-use crate::ids::{WaitlistEntryId, WaitlistOfferId};
+use crate::ids::{PatientId, WaitlistEntryId, WaitlistOfferId};
 use crate::messages::times::Moment;
 use crate::patients::listed::ListedPatient;
-use crate::waitlist::entry::WaitlistUrgency;
+use crate::patients::records::updating;
+use crate::waitlist::entry::{WaitlistStatus, WaitlistUrgency};
 use crate::waitlist::listing::ListedWaitlistEntry;
 use crate::waitlist::offer_listing::ListedWaitlistOffer;
 use crate::waitlist::wishes::Wishes;
-use crate::waitlist::{by_hand, changing, claiming, listing, offer_listing, view};
+use crate::waitlist::{by_hand, changing, claiming, creating, listing, offer_listing, view};
 
 const PAGE: &str = "desk/waitlist";
 /// The most entries of each urgency, and the most offers.
@@ -47,7 +49,10 @@ pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpRes
         let (found, next) = offers(&member, asked.first(OFFERS)).await?;
         let kinds = found.iter().map(|one| one.offer.visit_type_id);
         clinic.read_names(&member, found.iter().map(|one| one.offer.practitioner_id), kinds).await?;
-        offered.extend(found.iter().map(|one| offer(one, &clinic, &member)));
+        for one in &found {
+            let numbers = numbers(&member, one, &clinic).await?;
+            offered.push(context! { ..numbers, ..offer(one, &clinic, &member) });
+        }
         more.extend_pairs(next.map(|next| (OFFERS, next)));
     }
     let mut waiting = Vec::new();
@@ -58,9 +63,35 @@ pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpRes
         waiting.extend(found.iter().map(|one| entry(one, &clinic, &zone, member.language)));
         more.extend_pairs(next.map(|next| (urgency.as_str(), next)));
     }
-    let values =
-        context! { offers => offered, waiting => waiting, more => more.finish(), form_key => member.form_key() };
+    let values = context! {
+        did => Done::of(asked.first("did")).map(Done::word), offers => offered, waiting => waiting, more => more.finish(),
+        form_key => member.form_key(),
+    };
     member.answer("desk-waitlist", StatusCode::OK, values).await
+}
+
+/// The telephone number of the patient of an offer. Practitioners make no calls.
+async fn numbers(member: &Member, one: &ListedWaitlistOffer, clinic: &Clinic) -> Result<Value> {
+    let number = if member.is_practitioner() {
+        None
+    } else {
+        updating::read(&member.context, one.offer.patient_id).await?.object.patient.phone
+    };
+    let shown = number.as_ref().map(|number| phone(number, &clinic.locations));
+    Ok(context! { phone => shown, dial => number })
+}
+
+/// What a patient waits for, by the names of the kinds of visit.
+pub(super) async fn of_patient(member: &Member, patient: PatientId, clinic: &mut Clinic) -> Result<Vec<String>> {
+    const OPERATION: &str = "list_waitlist_entries";
+    let query = format!("patient_id={patient}&sort=-created_at&limit=20");
+    let (filter, page) = (member.parameters(OPERATION, &query)?, member.parameters(OPERATION, &query)?);
+    let found = listing::list(&member.context, filter, page).await?.items;
+    let waits =
+        |one: &&ListedWaitlistEntry| matches!(one.entry.status, WaitlistStatus::Waiting | WaitlistStatus::Offered);
+    let kinds: Vec<_> = found.iter().filter(waits).map(|one| one.entry.visit_type_id).collect();
+    clinic.read_names(member, [], kinds.iter().copied()).await?;
+    Ok(kinds.into_iter().map(|id| clinic.visit_type(id).to_owned()).collect())
 }
 
 /// Loads the open offers from a cursor on, with the cursor of the next ones.
@@ -160,25 +191,50 @@ fn at(text: &str) -> String {
     format!("2026-01-01T{}:00", if text == "24:00" { "00:00" } else { text })
 }
 
+/// Puts a patient on the waitlist for the visit that the page of times has looked for.
+pub(super) async fn begin(form: MemberForm, PathId(patient): PathId<PatientId>) -> Result<HttpResponse> {
+    let text = |name: &str| form.sent.first(name).trim();
+    let mut built =
+        json!({ "patient_id": patient, "visit_type_id": text("visit_type_id"), "urgency": text("urgency") });
+    for (member, name) in [("location_ids", "location_id"), ("practitioner_ids", "practitioner_id")] {
+        if !text(name).is_empty() {
+            built[member] = json!([text(name)]);
+        }
+    }
+    for name in ["from_date", "to_date"] {
+        if !text(name).is_empty() {
+            built[name] = text(name).into();
+        }
+    }
+    let begun = match input::read_built(&built, &*form.member.operation("create_waitlist_entry")?) {
+        Ok(body) => creating::create(&form.member.context, form.once(&format!("wait {patient}")), body.value).await,
+        Err(error) => Err(error),
+    };
+    match begun {
+        Ok(_) => Ok(form.member.go_to(&Done::WaitBegun.on(&format!("desk/patients/{patient}")))),
+        Err(error) => refuse(&form, &times::page(&form.sent, &format!("desk/patients/{patient}/times")), error).await,
+    }
+}
+
 /// Books the offered time for a patient who takes it on the telephone.
 pub(super) async fn claim(form: MemberForm, PathId(id): PathId<WaitlistOfferId>) -> Result<HttpResponse> {
     let claimed = claiming::claim(&form.member.context, form.once(&format!("claim {id}")), id).await;
     match claimed.map(|claimed| claimed.object.appointment_id) {
-        Ok(Some(visit)) => Ok(form.member.go_to(&format!("desk/visits/{visit}"))),
-        other => done(&form, other).await,
+        Ok(Some(visit)) => Ok(form.member.go_to(&Done::OfferClaimed.on(&format!("desk/visits/{visit}")))),
+        other => done(&form, other, Done::OfferClaimed).await,
     }
 }
 
 /// Enters that the patient does not want the offered time.
 pub(super) async fn decline(form: MemberForm, PathId(id): PathId<WaitlistOfferId>) -> Result<HttpResponse> {
     let declined = claiming::decline(&form.member.context, form.once(&format!("decline {id}")), id).await;
-    done(&form, declined).await
+    done(&form, declined, Done::OfferDeclined).await
 }
 
 /// Takes the offered time back.
 pub(super) async fn withdraw(form: MemberForm, PathId(id): PathId<WaitlistOfferId>) -> Result<HttpResponse> {
     let withdrawn = by_hand::withdraw(&form.member.context, form.once(&format!("withdraw {id}")), id).await;
-    done(&form, withdrawn).await
+    done(&form, withdrawn, Done::OfferWithdrawn).await
 }
 
 /// Lets the service offer times again to a patient who did not answer the last ones.
@@ -187,19 +243,19 @@ pub(super) async fn go_on(form: MemberForm, PathId(id): PathId<WaitlistEntryId>)
     let now = view::read(&member.context, id).await?;
     let patch = input::read_built(&json!({"paused": false}), &*member.operation("update_waitlist_entry")?)?;
     let changed = changing::update(&member.context, id, IfMatch::version(now.version), patch.value).await;
-    done(&form, changed).await
+    done(&form, changed, Done::WaitResumed).await
 }
 
 /// Ends the wait of a patient.
 pub(super) async fn end(form: MemberForm, PathId(id): PathId<WaitlistEntryId>) -> Result<HttpResponse> {
     // A row of the list has no version. Whether the patient waits decides whether the wait can end.
     let ended = changing::cancel(&form.member.context, form.once(&format!("end {id}")), id, IfMatch::any()).await;
-    done(&form, ended).await
+    done(&form, ended, Done::WaitEnded).await
 }
 
-async fn done<T>(form: &MemberForm, result: Result<T>) -> Result<HttpResponse> {
+async fn done<T>(form: &MemberForm, result: Result<T>, done: Done) -> Result<HttpResponse> {
     match result {
-        Ok(_) => Ok(form.member.go_to(PAGE)),
+        Ok(_) => Ok(form.member.go_to(&done.on(PAGE))),
         Err(error) => refuse(form, PAGE, error).await,
     }
 }
@@ -210,7 +266,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
     let offer = |way: &str, known: bool| {
         context! {
             id => "1", patient => known.then_some(&patient), visit_type => "Follow-up", practitioner => "Dr. Ada Vein", place => "Main",
-            starts => "Monday, March 9, 2026, 9:30 AM", answer_until => "Monday, March 2, 2026, 11:00 AM", way => way,
+            phone => known.then_some("(212) 555-0100"), dial => known.then_some("+12125550100"), starts => "Monday, March 9, 2026, 9:30 AM", answer_until => "Monday, March 2, 2026, 11:00 AM", way => way,
         }
     };
     let entry = |urgency: &str, all: bool| {

@@ -8,7 +8,7 @@ use rls::FormName;
 use serde_json::json;
 
 use super::super::member::{Member, MemberForm};
-use super::draft::{minutes, minutes_of};
+use super::draft::{Draft, minutes, minutes_of};
 use crate::appointment_status::AppointmentStatus;
 use crate::appointments::listing as visits;
 use crate::appointments::view::AppointmentView;
@@ -101,7 +101,12 @@ pub(super) async fn begin(form: MemberForm, PathId(id): PathId<AppointmentId>) -
     }
     let body = input::read_built(&built, &*member.operation("create_intake")?)?;
     match drafts::create(&member.context, form.once("history"), patient, body.value).await {
-        Ok(begun) => Ok(member.go_to(&format!("forms/{}", begun.object.id))),
+        Ok(begun) => {
+            // To the first subject: the person has just pressed "Begin". The overview says why a minor cannot send the form.
+            let draft = Draft::of(member, begun)?;
+            let first = if draft.needs_guardian() { String::new() } else { draft.resume() };
+            Ok(member.go_to(&draft.page(&first)))
+        }
         Err(Error::Conflict(conflict)) if conflict.code == ProblemCode::DraftExists => {
             let there = conflict.members.get("intake_id").and_then(serde_json::Value::as_str);
             let there: Option<IntakeId> = there.and_then(|id| id.parse().ok());

@@ -23,7 +23,7 @@ const OPERATION: &str = "list_appointments";
 /// The most visits of each list. An account has fewer open ones.
 const MOST: usize = 50;
 /// What was done before the page was opened, as its address says.
-const DONE: [&str; 2] = ["waiting", "not_waiting"];
+const DONE: [&str; 3] = ["waiting", "not_waiting", "declined"];
 
 /// Shows the visits to come, the next one first; what the patients wait for; then cancelled visits of the future, and past ones, the last
 /// one first.
@@ -106,7 +106,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         }
     };
     let page = |upcoming: Vec<Value>, over: Vec<Value>, several: bool, has_patients: bool| {
-        let done = if several { Some(DONE[0]) } else { has_patients.then_some(DONE[1]) };
+        let done = if several { Some(DONE[0]) } else { Some(DONE[if has_patients { 1 } else { 2 }]) };
         let waiting = if has_patients { waitlist_entry::examples() } else { vec![] };
         let values = context! {
             member => member.clone(), done => done, form_key => "k", waiting => waiting, upcoming => upcoming, over => over,

@@ -5,6 +5,7 @@ mod booking;
 mod changing;
 mod list;
 mod moving;
+mod offers;
 mod shown;
 mod waiting;
 mod waitlist_entry;
@@ -27,6 +28,7 @@ pub(super) const TEMPLATES: &[(&str, &str)] = &[
     ("visit-cancel.html", include_str!("../html/visit-cancel.html")),
     ("visit-move.html", include_str!("../html/visit-move.html")),
     ("visit-new.html", include_str!("../html/visit-new.html")),
+    ("visit-offer.html", include_str!("../html/visit-offer.html")),
     ("visit-trouble.html", include_str!("../html/visit-trouble.html")),
 ];
 
@@ -42,6 +44,8 @@ pub(super) fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(both("/visits/new").get(booking::ask).post(booking::book));
     cfg.service(post("/visits/waiting/{id}/end").post(waiting::end_entry));
     cfg.service(post("/visits/waiting/{id}/offers").post(waiting::go_on));
+    cfg.service(post("/visits/offers/{id}/claim").post(waiting::claim));
+    cfg.service(post("/visits/offers/{id}/decline").post(waiting::decline));
     cfg.service(get("/visits/{id}").get(shown::show));
     cfg.service(get("/visits/{id}/calendar").get(shown::calendar));
     cfg.service(post("/visits/{id}/confirmation").post(changing::confirm));
@@ -70,6 +74,7 @@ fn kind(conflict: &Conflict) -> &'static str {
         ProblemCode::CancelNotice => "late",
         ProblemCode::BookingLimit | ProblemCode::AccountBookingLimit | ProblemCode::NewAccountLimit => "limit",
         ProblemCode::AlreadyWaiting => "waiting",
+        ProblemCode::OfferLapsed | ProblemCode::OfferEnded => "offer",
         ProblemCode::StatusConflict => "changed",
         _ => "unfit",
     }
@@ -80,7 +85,7 @@ fn kind(conflict: &Conflict) -> &'static str {
 pub(super) fn examples() -> Vec<(&'static str, minijinja::Value)> {
     let member = || super::member::example(false);
     let mut all = Vec::new();
-    for kind in ["taken", "lapsed", "late", "limit", "waiting", "changed", "unfit"] {
+    for kind in ["taken", "lapsed", "late", "limit", "waiting", "offer", "changed", "unfit"] {
         for next in ["", "visits"] {
             all.push(("visit-trouble", context! { root => "../", member => member(), kind => kind, next => next }));
         }

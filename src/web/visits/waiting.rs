@@ -1,4 +1,4 @@
-//! Waiting for an earlier time of a visit, and ending any wait.
+//! Waiting for an earlier time of a visit, ending any wait, and answering an offered time.
 
 use actix_web::HttpResponse;
 use serde_json::json;
@@ -11,8 +11,8 @@ use crate::error::{Error, Result};
 use crate::http::PathId;
 use crate::http::etag::IfMatch;
 use crate::http::input;
-use crate::ids::{AppointmentId, WaitlistEntryId};
-use crate::waitlist::{changing, creating, view};
+use crate::ids::{AppointmentId, WaitlistEntryId, WaitlistOfferId};
+use crate::waitlist::{changing, claiming, creating, view};
 
 /// Puts the patient on the waitlist for an earlier time of the visit, at the same place: another one may be far away.
 pub(super) async fn begin(form: MemberForm, PathId(id): PathId<AppointmentId>) -> Result<HttpResponse> {
@@ -58,6 +58,28 @@ pub(super) async fn go_on(form: MemberForm, PathId(id): PathId<WaitlistEntryId>)
             let page = visit.map_or_else(|| "visits?done=waiting".to_owned(), |visit| page_of(visit, "waiting"));
             Ok(member.go_to(&page))
         }
+        Err(error) => explain(member, error, "").await,
+    }
+}
+
+/// Books the offered time, or moves the visit there that it is earlier than.
+pub(super) async fn claim(form: MemberForm, PathId(id): PathId<WaitlistOfferId>) -> Result<HttpResponse> {
+    let member = &form.member;
+    let done = if form.sent.first("moves").is_empty() { "booked" } else { "moved" };
+    match claiming::claim(&member.context, form.once(&format!("claim {id}")), id).await {
+        Ok(claimed) => {
+            let visit = claimed.object.appointment_id;
+            Ok(member.go_to(&visit.map_or_else(|| "visits".to_owned(), |visit| page_of(visit, done))))
+        }
+        Err(error) => explain(member, error, "").await,
+    }
+}
+
+/// Says that the offered time does not suit. The patient goes on waiting.
+pub(super) async fn decline(form: MemberForm, PathId(id): PathId<WaitlistOfferId>) -> Result<HttpResponse> {
+    let member = &form.member;
+    match claiming::decline(&member.context, form.once(&format!("decline {id}")), id).await {
+        Ok(_) => Ok(member.go_to("visits?done=declined")),
         Err(error) => explain(member, error, "").await,
     }
 }

@@ -6,6 +6,7 @@ use minijinja::{Value, context};
 
 use super::super::book::visit_name;
 use super::super::member::Member;
+use super::offers;
 use crate::appointments::listing::AppointmentPage;
 use crate::appointments::view::AppointmentView;
 use crate::error::Result;
@@ -52,6 +53,7 @@ pub(super) async fn all(
     names: &BTreeMap<PatientId, String>,
 ) -> Result<Vec<Value>> {
     let mut all = Vec::new();
+    let offers = offers::open(member).await?;
     for status in [WaitlistStatus::Offered, WaitlistStatus::Waiting] {
         let query = format!("status={}&include=location&limit={MOST}", status.as_str());
         let found = read(member, &query).await?;
@@ -67,7 +69,7 @@ pub(super) async fn all(
                 visit => visit_name(member.language, &kind),
                 places => places.collect::<Vec<_>>(),
                 patient => names.get(&entry.patient_id),
-                offered => status == WaitlistStatus::Offered,
+                offer => offers.get(&entry.id),
                 paused => entry.paused,
                 halted => !kind.active || !kind.online_bookable,
                 earlier => visit.map(|visit| context! {
@@ -86,12 +88,13 @@ pub(super) fn examples() -> Vec<Value> {
     let entry = |earlier: bool, offered: bool, paused: bool, halted: bool| {
         context! {
             id => "1", visit => "First visit", places => if earlier { vec!["Elm", "Oak"] } else { vec![] }, patient => "Ann Example",
-            offered => offered, paused => paused, halted => halted,
+            offer => offered.then(offers::example), paused => paused, halted => halted,
             earlier => earlier.then(|| context! { id => "1", when => "Monday, March 9, 2026, 9:30 AM (EDT)" }),
         }
     };
     vec![
         entry(true, false, false, false),
+        entry(true, true, false, false),
         entry(false, true, false, false),
         entry(true, false, true, false),
         entry(false, false, false, true),
