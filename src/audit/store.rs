@@ -128,11 +128,14 @@ fn spans(conn: &mut Conn, patient: PatientId) -> Result<Vec<Span>> {
     Ok(spans)
 }
 
-/// Returns the records whose events count as events of a patient.
+/// Returns the records whose events count as events of a patient, as far as these events need them: most are about the patient's own.
 ///
 /// # Errors
 /// Those of the database.
-pub fn records(conn: &mut Conn, patient: PatientId) -> Result<Vec<PatientId>> {
+pub fn records(conn: &mut Conn, patient: PatientId, events: &[Event]) -> Result<Vec<PatientId>> {
+    if events.iter().all(|event| event.patient_id.is_none_or(|about| about == patient)) {
+        return Ok(vec![patient]);
+    }
     Ok(spans(conn, patient)?.into_iter().map(|span| span.record).collect())
 }
 

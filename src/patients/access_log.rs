@@ -112,7 +112,7 @@ pub async fn list(
             let filter = audit::store::Filter { patient_id: Some(patient.id), outcome, from, to, ..Default::default() };
             let rows = audit::store::list(tx.conn, &filter, &page)?;
             let names = audit::store::names(tx.conn, &rows)?;
-            let own = audit::store::records(tx.conn, patient.id)?;
+            let own = audit::store::records(tx.conn, patient.id, &rows)?;
             Ok((rows, names, own))
         })
         .await?;

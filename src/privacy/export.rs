@@ -227,11 +227,11 @@ fn access_of(tx: &mut Tx, patient: PatientId) -> Result<Vec<ExportedAccess>> {
 fn events_of(conn: &mut Conn, patient: PatientId) -> Result<Vec<ExportedEvent>> {
     let filter = Filter { patient_id: Some(patient), outcome: Some(AuditOutcome::Success), ..Filter::default() };
     let mut page = Page::largest("audit-events", Direction::Descending);
-    let records = audit::store::records(conn, patient)?;
     let mut all = Vec::new();
     loop {
         let rows = audit::store::list(conn, &filter, &page)?;
         let names = audit::store::names(conn, &rows)?;
+        let records = audit::store::records(conn, patient, &rows)?;
         let more = rows.len() > usize::from(MAX_LIMIT);
         for event in rows.into_iter().take(usize::from(MAX_LIMIT)) {
             page.after = Some(Cursor { at: event.at, id: event.id.0 });

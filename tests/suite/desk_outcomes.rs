@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::form_pages::{ANSWERS, fill};
 use crate::support::booking::{book_nth, booking, post_booking};
 use crate::support::clinic::free_slots;
 use crate::support::filled_form::{FilledForm, led_to};
@@ -46,6 +47,38 @@ both! {
             let shown = visitor.get(&format!("{page}?did={odd}")).await;
             assert!(!shown.expect(200).text.contains("role=\"status\""), "{}", shown.text);
         }
+    }
+
+    async fn the_desk_answers_the_forms_with_a_walk_in_and_does_not_read_what_was_sent(app: App) {
+        let (clinic, desk) = (app.clinic().await, app.desk().await);
+        let mut body = patient_json("Rosa", "unused@patients.example");
+        body["email"] = Value::Null;
+        let rosa = desk.post("/v1/patients", body).await.expect(201).id();
+        let visit = book_nth(&desk, &clinic.check, 0, &rosa).await.body;
+        let visitor = at_the_desk(&app).await;
+        let shown = visitor.get(&format!("/desk/visits/{}", id(&visit))).await;
+        let begin = FilledForm::to(&shown, "/history");
+        let mut page = led_to(&begin.send(&visitor, &format!("/visits/{}/history", id(&visit))).await);
+        let form = page.split("/safety").next().expect("the first subject").to_owned();
+        while !page.starts_with(&format!("{form}/check")) {
+            let path = page.split('?').next().expect("a path").to_owned();
+            let subject = path.rsplit('/').next().expect("a name");
+            let answers = ANSWERS.iter().find(|(name, _)| *name == subject).map_or(&[][..], |(_, answers)| answers);
+            assert!(visitor.get(&path).await.expect(200).text.contains("Rosa"), "the page says whose form it is");
+            page = led_to(&fill(&visitor, &path, answers).await);
+        }
+        let check = format!("{form}/check");
+        let send = FilledForm::of(visitor.get(&check).await.expect(200));
+        for _ in 0..2 {
+            let sent = led_to(&send.send(&visitor, &check).await);
+            assert_eq!(sent, format!("/desk/patients/{rosa}?did=form-sent&lang=en"));
+        }
+        let text = plain(&visitor.get(&format!("/desk/patients/{rosa}?did=form-sent")).await.expect(200).text);
+        assert!(text.contains("The answers are sent to the practitioner."), "{text}");
+        visitor.get(&form).await.expect(404);
+        assert_eq!(desk.get(&format!("/v1/appointments/{}", id(&visit))).await.body["intake_status"], "completed");
+        let shown = visitor.get(&format!("/desk/visits/{}", id(&visit))).await;
+        assert!(!shown.expect(200).text.contains("Answer the forms with the patient"), "{}", shown.text);
     }
 
     async fn a_cancellation_says_whether_a_mail_goes_or_a_call_is_needed(app: App) {

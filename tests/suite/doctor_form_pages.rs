@@ -30,13 +30,13 @@ both! {
         shows(&doctor.get(&format!("{path}/check?lang=en")).await, &["ann Tester"]);
         let record = doctor.get(&format!("/doctor/patients/{}?lang=en", ann.patient_id)).await;
         shows(&record, &[&format!("../../{}?lang=en", path.trim_start_matches('/'))]);
-        // The patient goes on with the same draft, and nobody else of the staff does.
+        // The patient goes on with the same draft, and so does the desk on the telephone.
         shows(&Visitor::signed_in(app.anon(), &ann.email).await.get(&form).await, &["Begin"]);
         app.desk().await;
-        Visitor::signed_in(app.anon(), "desk@clinic.example").await.get(&form).await.expect(404);
-        // A history is not filled in here, and a stranger's record asks for a reason.
+        shows(&Visitor::signed_in(app.anon(), "desk@clinic.example").await.get(&form).await, &["For <strong>ann Tester</strong>", "Begin"]);
+        // The history is filled in on the same pages, and a stranger's record asks for a reason.
         let history = begin(&ann, &ann.patient_id).await.location();
-        doctor.get(&history.replace("/v1/intakes/", "/forms/")).await.expect(404);
+        shows(&doctor.get(&history.replace("/v1/intakes/", "/forms/")).await, &["For <strong>ann Tester</strong>"]);
         let closed = doctor.submit(&record, &format!("/doctor/patients/{}/forms", ben.patient_id), &[]).await;
         assert!(plain(&closed.expect(403).text).contains("reason"), "{}", closed.text);
     }

@@ -12,7 +12,7 @@ use crate::support::{App, Client, Reply, both, id};
 const ANN: &str = "ann@patients.example";
 
 /// What is answered on each page of the history: everything that is required.
-const ANSWERS: [(&str, &[(&str, &str)]); 5] = [
+pub const ANSWERS: [(&str, &[(&str, &str)]); 5] = [
     (
         "safety",
         &[
@@ -87,7 +87,7 @@ async fn stored(client: &Client, form: &str) -> Value {
     client.get(&form.replace("/forms", "/v1/intakes")).await.expect(200).body["answers"].clone()
 }
 
-async fn fill(visitor: &Visitor, page: &str, answers: &[(&str, &str)]) -> Reply {
+pub async fn fill(visitor: &Visitor, page: &str, answers: &[(&str, &str)]) -> Reply {
     FilledForm::of(visitor.get(page).await.expect(200)).with(answers).send(visitor, page).await
 }
 
@@ -324,19 +324,15 @@ both! {
         let (ann, client, form) = draft(&app).await;
         let page = FilledForm::of(ann.get(&format!("{form}/risk")).await.expect(200));
         app.patient("bob").await;
-        app.desk().await;
         let bob = Visitor::signed_in(app.anon(), "bob@patients.example").await;
-        let desk = Visitor::signed_in(app.anon(), "desk@clinic.example").await;
-        for visitor in [&bob, &desk] {
-            for path in [String::new(), "/risk".into(), "/check".into(), "/notices".into(), "/medications/medications/new".into()] {
-                let reply = visitor.get(&format!("{form}{path}")).await;
-                assert!(reply.expect(404).text.contains("We cannot find this"), "{path}: {}", reply.text);
-            }
-            let account = FilledForm::of(visitor.get("/account").await.expect(200));
-            let token = account.value("form_token").expect("a token");
-            for path in ["/risk", "/check", "/medications/medications/new"] {
-                visitor.post(&format!("{form}{path}"), &[("form_token", token), ("asked", "risk.ckd"), ("risk.ckd", "yes")]).await.expect(404);
-            }
+        for path in [String::new(), "/risk".into(), "/check".into(), "/notices".into(), "/medications/medications/new".into()] {
+            let reply = bob.get(&format!("{form}{path}")).await;
+            assert!(reply.expect(404).text.contains("We cannot find this"), "{path}: {}", reply.text);
+        }
+        let account = FilledForm::of(bob.get("/account").await.expect(200));
+        let token = account.value("form_token").expect("a token");
+        for path in ["/risk", "/check", "/medications/medications/new"] {
+            bob.post(&format!("{form}{path}"), &[("form_token", token), ("asked", "risk.ckd"), ("risk.ckd", "yes")]).await.expect(404);
         }
         // The form of another session, and none at all.
         bob.post(&format!("{form}/risk"), &[("form_token", page.value("form_token").expect("a token"))]).await.expect(403);

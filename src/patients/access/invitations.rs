@@ -131,12 +131,11 @@ pub async fn invite(context: &Context, once: Once, id: PatientId, new: NewPatien
                 expires_at: tx.now.plus(INVITATION_LASTS),
                 used_at: None,
             };
-            let invitation = match open {
-                Some(open) => renewed(tx, open, new, has_room)?,
-                None => {
-                    diesel::insert_into(patient_invitations::table).values(&new).execute(tx.conn)?;
-                    new
-                }
+            let invitation = if let Some(open) = open {
+                renewed(tx, open, new, has_room)?
+            } else {
+                diesel::insert_into(patient_invitations::table).values(&new).execute(tx.conn)?;
+                new
             };
             // The owner of an account has chosen a language. For others the patient's language is the best guess.
             let language = match user {

@@ -39,6 +39,7 @@ done! {
     Registered = "registered",
     Corrected = "corrected",
     ConsentRecorded = "consent",
+    FormSent = "form-sent",
     OfferClaimed = "claimed",
     OfferDeclined = "declined",
     OfferWithdrawn = "withdrawn",

@@ -35,6 +35,12 @@ pub(super) use self::searching::parameter as search_parameter;
 use super::member::{MOST_BYTES, Member, MemberForm};
 use crate::error::{Error, FieldCode, FieldError, Result};
 use crate::http::fallback::not_allowed;
+use crate::ids::PatientId;
+
+/// The page of a patient whose form the desk has sent, without the slash before it.
+pub(super) fn after_form(patient: PatientId) -> String {
+    Done::FormSent.on(&format!("desk/patients/{patient}"))
+}
 
 /// The templates of these pages by name.
 pub(super) const TEMPLATES: &[(&str, &str)] = &[

@@ -56,6 +56,7 @@ pub(super) async fn show(
         can_check_in => matches!(visit.status, AppointmentStatus::Booked | AppointmentStatus::NoShow) && date <= today,
         can_be_missed => is_booked && visit.starts_at <= now,
         can_mail => is_booked && visit.ends_at > now && !is_time_open(visit),
+        can_ask => is_booked || visit.status == AppointmentStatus::CheckedIn,
         consents => consents::of_visit(&member, visit).await?,
         ..context! { ..done::about(&member, visit, asked.first("did")).await?, ..facts(&member, visit, &clinic) }
     };
@@ -155,7 +156,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
             root => "../../", member => super::super::member::example(true), form_key => "k",
             flags => if all { flags::examples() } else { vec![] },
             version => 1, location => "1", date => "2026-03-09", changes => [change(None), change(Some("Ill"))],
-            can_check_in => all || status == "noshow", can_be_missed => all, can_mail => all,
+            can_check_in => all || status == "noshow", can_be_missed => all, can_mail => all, can_ask => all,
             consents => if all { vec!["treatment", "privacy notice"] } else { vec![] }, ..example_facts(status, all)
         };
         ("desk-visit", values)
@@ -165,7 +166,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         let values = context! {
             root => "../../", member => super::super::member::example(true), form_key => "k", flags => Vec::<Value>::new(),
             version => 1, location => "1", date => "2026-03-09", changes => [change(None)],
-            can_check_in => false, can_be_missed => false, can_mail => true, consents => Vec::<Value>::new(), ..context! { attention => attention, told => Value::from(()), ..example_facts(status, true) }
+            can_check_in => false, can_be_missed => false, can_mail => true, can_ask => true, consents => Vec::<Value>::new(), ..context! { attention => attention, told => Value::from(()), ..example_facts(status, true) }
         };
         ("desk-visit", values)
     }))

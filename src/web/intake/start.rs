@@ -19,7 +19,6 @@ use crate::intake::listing::{self, ListedIntake};
 use crate::intake::model::{IntakeStanding, IntakeStatus};
 use crate::intake::{drafts, forms, view};
 use crate::messages::times::Moment;
-use crate::role::Role;
 
 /// How many intakes are searched for an open draft and the last history.
 const MOST: usize = 20;
@@ -87,12 +86,9 @@ fn earlier(member: &Member, all: &[ListedIntake], zone: &TimeZone) -> Option<Val
     Some(context! { id => id.to_string(), when => Moment::new(at, zone, member.language).date_alone() })
 }
 
-/// Begins the history, or goes on with the one that was begun meanwhile.
+/// Begins the history, or goes on with the one that was begun meanwhile. The desk begins it on the page of the visit.
 pub(super) async fn begin(form: MemberForm, PathId(id): PathId<AppointmentId>) -> Result<HttpResponse> {
     let member = &form.member;
-    if member.is_staff() {
-        return Err(Error::RoleForbidden(vec![Role::Patient]));
-    }
     let patient = visits::read(&member.context, id).await?.object.patient_id;
     let mut built = json!({"form": FormName::History.as_str()});
     let earlier = form.sent.first("copy_from");
