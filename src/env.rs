@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use tokio::sync::{Notify, watch};
 
+use crate::accounts::turns::Turns;
 use crate::audit::watch::Watch;
 use crate::clock::{Clock, Entropy, Timestamp};
 use crate::config::Config;
@@ -29,6 +30,8 @@ pub struct Env {
     pub password_params: argon2::Params,
     /// For how many milliseconds a mail that strangers can cause waits at most. Tests of other things set 0.
     pub mail_spread: u32,
+    /// Requests about one address take turns.
+    pub turns: Arc<Turns>,
     /// Encrypts values before they are stored.
     pub sealer: Sealer,
     /// Signs audit events.

@@ -44,12 +44,14 @@ fn goes_first() -> RawSql<Bool> {
 }
 
 /// Leases at most `count` due messages: first those that strangers cannot cause, so that a flood of registrations delays no link that sets
-/// a password, no notice and no mail about an appointment. No two workers lease the same message, even on several instances.
-pub fn lease(tx: &mut Conn, now: Timestamp, count: i64) -> Result<Vec<Message>> {
+/// a password, no notice and no mail about an appointment. No two workers lease the same message, even on several instances. Messages to
+/// `busy` mailboxes wait.
+pub fn lease(tx: &mut Conn, now: Timestamp, count: i64, busy: &[String]) -> Result<Vec<Message>> {
     let due = || {
         messages::table
             .filter(has_status(MessageStatus::Pending))
             .filter(messages::due_at.le(now))
+            .filter(messages::email_key.is_null().or(messages::email_key.assume_not_null().ne_all(busy.to_vec())))
             .order((messages::due_at, messages::id))
             .select(messages::id)
     };

@@ -56,18 +56,25 @@ pub fn start(env: &Env, mut stopping: watch::Receiver<bool>) -> Result<JoinHandl
 
 async fn run(env: &Env, mailer: &Mailer, mut stopping: watch::Receiver<bool>) {
     let mut counted: Option<Instant> = None;
-    // One mail never waits for the end of others that were due with it. Otherwise the time of a mail would tell whether others were sent.
+    // A mail does not wait for the end of mails to other mailboxes. Otherwise its time would tell whether those were sent. The mails to one
+    // mailbox follow each other, so that they arrive in order, and each counts against its limit before the next.
     let mut sending = FuturesUnordered::new();
+    let mut busy: Vec<String> = Vec::new();
     let most = usize::from(CONNECTIONS);
     loop {
         if counted.is_none_or(|at| at.elapsed() >= METRICS_INTERVAL) {
             counted = Some(Instant::now());
             update_metrics(env).await;
         }
-        let (pause, can_be_woken) = match lease(env, most - sending.len()).await {
+        let (pause, can_be_woken) = match lease(env, most - sending.len(), busy.clone()).await {
             Ok(leased) if leased.count == 0 => (POLL_INTERVAL, sending.len() < most),
             Ok(leased) => {
-                sending.extend(leased.to_send.into_iter().map(|it| send(env, mailer, it, leased.phone.clone())));
+                for together in leased.to_send {
+                    let mailbox =
+                        together.first().and_then(|first| first.recipient.email.as_deref()).map(outbox::mailbox);
+                    busy.extend(mailbox.clone());
+                    sending.push(send(env, mailer, together, leased.phone.clone()).map(|()| mailbox));
+                }
                 (Duration::ZERO, false)
             }
             Err(error) => {
@@ -78,7 +85,11 @@ async fn run(env: &Env, mailer: &Mailer, mut stopping: watch::Receiver<bool>) {
         tokio::select! {
             biased;
             () = stopped(&mut stopping) => break,
-            Some(()) = sending.next() => {}
+            Some(mailbox) = sending.next() => {
+                if let Some(at) = busy.iter().position(|busy| Some(busy) == mailbox.as_ref()) {
+                    busy.swap_remove(at);
+                }
+            }
             () = woken(env), if can_be_woken => {}
             () = tokio::time::sleep(pause) => {}
         }
@@ -103,11 +114,11 @@ pub struct Leased {
     pub phone: Option<Arc<Telephone>>,
 }
 
-/// Leases at most this many due messages.
+/// Leases at most this many due messages, and none to `busy` mailboxes.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn lease(env: &Env, most: usize) -> Result<Leased> {
+pub async fn lease(env: &Env, most: usize, busy: Vec<String>) -> Result<Leased> {
     let now = env.now();
     if most == 0 {
         return Ok(Leased::default());
@@ -122,7 +133,7 @@ pub async fn lease(env: &Env, most: usize) -> Result<Leased> {
     let (count, to_send) = env
         .db
         .write(move |tx| {
-            let leased = queue::lease(tx, now, i64::try_from(most).unwrap_or(i64::MAX))?;
+            let leased = queue::lease(tx, now, i64::try_from(most).unwrap_or(i64::MAX), &busy)?;
             Ok((leased.len(), pacing::select(tx, &shared, leased)?))
         })
         .await?;

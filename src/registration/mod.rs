@@ -161,7 +161,7 @@ pub async fn check(context: &Context<Anonymous>, new: NewRegistration) -> Result
 /// another caller's registration of the address is stored. A chosen time is reserved whatever the address.
 ///
 /// # Errors
-/// Every broken rule; the conflict `hold_lapsed`. The result does not reveal whether the address is registered.
+/// Every broken rule; the conflict `hold_lapsed`; those of [`Turns::run`](accounts::turns::Turns::run). The result does not reveal whether the address is registered.
 pub async fn register(
     context: &Context<Anonymous>,
     once: Once<Anonymous>,
@@ -170,7 +170,8 @@ pub async fn register(
     body_json: String,
 ) -> Result<()> {
     let registration = new.checked(&Rules::load(context).await?)?;
-    let requester = Requester::new(&context.env, &registration.email.key(), origin);
+    let key = registration.email.key();
+    let requester = Requester::new(&context.env, &key, origin);
     let visit = registration.visit.clone();
     // Reserves in a transaction of its own, before the address is looked up. Otherwise a caller who polls or releases the hold could tell
     // whether the address is registered. If this fails, the transaction below reserves again and returns the error; a repeated request
@@ -186,7 +187,7 @@ pub async fn register(
         };
         registration.store_and_mail(tx, &body_json, &requester, reserved.as_deref())
     }));
-    match (accounts::uniform_delay(registered).await, visit) {
+    match (accounts::uniform_delay(context.env.turns.run(&key, registered)).await, visit) {
         (Err(error), Some(visit)) => Err(visit.with_next_free(context, error).await),
         (registered, _) => registered,
     }

@@ -40,6 +40,7 @@ pub fn open(config: Config, usage: Use, clock: Clock, entropy: Entropy) -> Resul
         entropy,
         password_params: REQUIRED,
         mail_spread: outbox::SPREAD,
+        turns: Arc::default(),
         sealer,
         signer,
         rls_text_pack,

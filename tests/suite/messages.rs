@@ -291,7 +291,7 @@ both! {
             (0..3).map(|_| Mailer::new(&app.env.config.settings).expect("a mailer")).collect();
         futures_util::future::join_all(mailers.iter().map(|mailer| async {
             loop {
-                let leased = worker::lease(&app.env, 4).await.expect("a round");
+                let leased = worker::lease(&app.env, 4, Vec::new()).await.expect("a round");
                 if leased.count == 0 {
                     break;
                 }
@@ -321,7 +321,7 @@ both! {
             let others = [outbox::enqueue(tx, &env, &reset("ann@example.org"))?, outbox::enqueue(tx, &env, &booked("bob@example.org"))?];
             let mut leased = Vec::new();
             for _ in 0..6 {
-                leased.push(queue::lease(tx, env.now(), 4)?.iter().map(|message| message.id).collect::<Vec<_>>());
+                leased.push(queue::lease(tx, env.now(), 4, &[])?.iter().map(|message| message.id).collect::<Vec<_>>());
             }
             Ok((registered, others, leased))
         }).await;
@@ -336,10 +336,10 @@ both! {
         let env = app.env.clone();
         let (id, leased) = app.db(move |tx| {
             let id = outbox::enqueue(tx, &env, &reset("ann@example.org"))?;
-            Ok((id, queue::lease(tx, env.now(), 10)?.len()))
+            Ok((id, queue::lease(tx, env.now(), 10, &[])?.len()))
         }).await;
         assert_eq!(leased, 1);
-        assert_eq!(worker::lease(&app.env, 4).await.expect("a step").count, 0, "nothing is due before the lease ends");
+        assert_eq!(worker::lease(&app.env, 4, Vec::new()).await.expect("a step").count, 0, "nothing is due before the lease ends");
         assert_eq!(until(&desk, id, |_| true).await["status"], "pending");
         later(&app, queue::LEASE);
         assert_eq!(until_status(&desk, id, "sent").await["attempts"], 2);

@@ -156,7 +156,7 @@ both! {
             let from = format!("10.2.{number}.1");
             let client = &client;
             async move {
-                let body = json!({"email": "nobody@example.org"});
+                let body = json!({"email": format!("nobody{number}@example.org")});
                 client.post_with("/v1/password-resets", body, &[("X-Forwarded-For", &from)]).await.expect(202);
             }
         });
