@@ -7,8 +7,8 @@ use crate::support::{App, both};
 
 both! {
     async fn a_change_of_hours_has_one_event(app: App) {
-        app.patient("ann").await;
         let (clinic, admin) = (app.clinic().await, app.admin().await);
+        app.patient("ann").await;
         let desk = app.desk().await;
         until_seen(&desk, "patient.created").await;
         let after = desk.get("/v1/events?limit=1").await.body["newest_seq"].as_i64().expect("a number");

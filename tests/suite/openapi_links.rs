@@ -69,9 +69,10 @@ async fn follow(
             let pointer =
                 expression.as_str().and_then(|text| text.strip_prefix("$response.body#")).expect("an expression");
             let Some(value) = shown.pointer(pointer).and_then(Value::as_str) else { continue 'links };
-            match path.contains("{id}") {
-                true => path = path.replace("{id}", value),
-                false => query = format!("?{parameter}={value}"),
+            if path.contains("{id}") {
+                path = path.replace("{id}", value);
+            } else {
+                query = format!("?{parameter}={value}");
             }
         }
         let reply = client.get_with(&format!("{path}{query}"), &[("Access-Reason", "Each link is followed")]).await;
