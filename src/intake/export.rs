@@ -32,7 +32,8 @@ use crate::patients::model::Patient;
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "patient_id": "0199d0c2-1f00-7aaa-8000-000000000001",
     "form": "rls-history", "form_version": "1.3.0", "status": "in-progress",
     "answers": {"symptoms": {"urge_to_move_legs": "yes"}}, "computed": {"kind": "open_issues", "issues": []}, "notices": [],
-    "completeness": {"complete": true, "missing": 0}, "clinician_only_fields": [], "copied_from": null, "authored_at": "2026-03-02T14:00:00Z",
+    "completeness": {"complete": true, "missing": 0}, "clinician_only_fields": [], "fields_not_asked": ["symptoms.childs_own_words"],
+    "copied_from": null, "authored_at": "2026-03-02T14:00:00Z",
     "submitted_at": null, "reviewed_at": null, "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z",
     "versions": []
 }))]

@@ -98,7 +98,7 @@ pub(super) async fn list_intake_forms() -> Result<HttpResponse> {
             "link_id": "symptoms.urge_to_move_legs", "label": {"en": "Do you feel an urge to move your legs?"},
             "meaning": "C1: an urge to move the legs.", "type": "choice",
             "options": [{"value": "yes", "label": {"en": "Yes"}}, {"value": "no", "label": {"en": "No"}}],
-            "required": true, "clinician_only": false, "clinician_only_for_minors": false, "in_past": false
+            "required": true, "clinician_only": false, "clinician_only_for_minors": false, "minors_only": false, "in_past": false
         }]}],
         "clinician_sections": [], "json_schema": {},
         "review": {"id": "review", "title": {"en": "The clinician's review"}, "clinician_only": true, "fields": []}
@@ -127,7 +127,7 @@ pub(super) async fn get_rls_history_form(
             "link_id": "follow_up.has_side_effects", "label": {"en": "Does your treatment cause side effects?"},
             "meaning": "Whether the treatment has side effects.", "type": "choice",
             "options": [{"value": "yes", "label": {"en": "Yes"}}, {"value": "no", "label": {"en": "No"}}],
-            "required": true, "clinician_only": false, "clinician_only_for_minors": false, "in_past": false
+            "required": true, "clinician_only": false, "clinician_only_for_minors": false, "minors_only": false, "in_past": false
         }]}],
         "clinician_sections": [], "json_schema": {},
         "review": {"id": "review", "title": {"en": "The clinician's review"}, "clinician_only": true, "fields": []}

@@ -31,7 +31,8 @@ use crate::patients::care;
     "answers": {"safety": {"chest_pain_breathlessness": "yes"}},
     "computed": {"kind": "open_issues", "issues": [{"pointer": "/answers/symptoms/urge_to_move_legs", "code": "required", "severity": "error"}]},
     "notices": [{"rule": "chest_pain_breathlessness", "urgency": "emergency", "text": "Call 911 now. Do not wait for an answer to this form: it is not watched in real time."}],
-    "completeness": {"complete": false, "missing": 1}, "clinician_only_fields": ["irls.items"], "copied_from": null, "authored_at": "2026-03-02T14:00:00Z",
+    "completeness": {"complete": false, "missing": 1}, "clinician_only_fields": ["irls.items"],
+    "fields_not_asked": ["symptoms.childs_own_words"], "copied_from": null, "authored_at": "2026-03-02T14:00:00Z",
     "submitted_at": null, "reviewed_at": null, "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z"
 }))]
 pub struct IntakeView {
@@ -63,6 +64,10 @@ pub struct IntakeView {
     #[serde(default)]
     #[schema(max_items = 200)]
     pub clinician_only_fields: Vec<String>,
+    /// The ids of the fields that are not asked about a patient of this age. Clients do not show them, unless they have an answer.
+    #[serde(default)]
+    #[schema(max_items = 200)]
+    pub fields_not_asked: Vec<String>,
     /// The number of its urgent flags (emergency, same day) that are not acknowledged. Staff only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 0)]
@@ -202,6 +207,7 @@ impl IntakeView {
             notices: if may_see { rls::flag_notices(&view.flags, language, &numbers) } else { Vec::new() },
             completeness,
             clinician_only_fields: closed_fields(&reading),
+            fields_not_asked: rls::field_access::fields_not_asked(&reading.facts),
             urgent_flags: tx.actor.role.is_staff().then_some(urgent_flags),
             review: if is_practitioner { stored_review::open(tx.env, &intake)? } else { None },
             void_reason: if is_practitioner { intake.open_void_reason(tx.env)? } else { None },

@@ -103,6 +103,11 @@ both! {
         let overview = visitor.get(&form).await;
         assert!(overview.expect(200).text.contains("takes about 6 minutes more"), "{}", overview.text);
         assert_eq!(overview.header("cache-control"), "no-store");
+        // A question about children is not put to an adult.
+        let symptoms = visitor.get(&format!("{form}/symptoms")).await;
+        assert!(!symptoms.expect(200).text.contains("childs_own_words"), "{}", symptoms.text);
+        let read = ann.get(&form.replace("/forms", "/v1/intakes")).await;
+        assert_eq!(read.body["fields_not_asked"], json!(["symptoms.childs_own_words"]));
         // From page to page.
         let mut page = format!("{form}/safety");
         let mut seen = Vec::new();
@@ -197,9 +202,8 @@ both! {
         let (visitor, ann, form) = draft(&app).await;
         let page = format!("{form}/symptoms");
         let typed = [
-            ("symptoms.days_per_week_untreated", "often"),
+            ("symptoms.days_per_week_untreated", "<often>"),
             ("symptoms.symptom_onset_date.year", "09"),
-            ("symptoms.childs_own_words", "like <ants>"),
             ("symptoms.worse_at_rest", "yes"),
         ];
         let refused = fill(&visitor, &page, &typed).await;
@@ -216,7 +220,7 @@ both! {
         assert_eq!(led_to(&saved), format!("{page}?open=1&lang=en"));
         let open = visitor.get(&led_to(&saved)).await;
         assert!(open.text.contains("Your answers are saved. These are still open") && open.text.contains("answer it later"), "{}", open.text);
-        assert_eq!(stored(&ann, &form).await["symptoms"]["childs_own_words"], "like <ants>");
+        assert_eq!(stored(&ann, &form).await["symptoms"]["worse_at_rest"], "yes");
         // Nor can it be sent.
         let check = format!("{form}/check");
         let refused = FilledForm::of(visitor.get(&check).await.expect(200)).send(&visitor, &check).await;
@@ -366,6 +370,8 @@ both! {
         let answers: Vec<_> = safety.iter().copied().filter(|(name, _)| !name.contains("self_harm")).collect();
         let saved = fill(&visitor, &format!("{form}/safety"), &answers).await;
         assert_eq!(led_to(&saved), format!("{form}/symptoms?lang=en"));
+        let symptoms = visitor.get(&format!("{form}/symptoms")).await;
+        assert!(symptoms.expect(200).text.contains("childs_own_words"), "{}", symptoms.text);
         // A made-up field is not stored.
         let page = FilledForm::of(visitor.get(&format!("{form}/substances")).await.expect(200));
         let tried = page.with(&[("asked", "substances.nicotine"), ("substances.nicotine", "never")]).send(&visitor, &format!("{form}/substances")).await;

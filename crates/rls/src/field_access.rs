@@ -20,6 +20,12 @@ pub fn clinician_only_fields(context: &Context) -> Vec<String> {
         .collect()
 }
 
+/// Returns the ids of the fields of the form that are not asked about this patient, because they are only about minors.
+pub fn fields_not_asked(context: &Context) -> Vec<String> {
+    let is_left_out = |field: &&Field| field.minors_only && !context.is_minor() && context.form.asks(&field.id);
+    all_fields().iter().filter(is_left_out).map(|field| field.id.clone()).collect()
+}
+
 /// Returns whether a field is reserved for clinicians, given the patient and the settings.
 pub fn is_reserved_for_clinicians(field: &Field, context: &Context) -> bool {
     field.clinician_only
@@ -111,10 +117,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::FormName;
     use crate::tests::adult;
 
     fn minor(filled_by: FilledBy) -> Context {
         Context::new(date(2012, 3, 1), date(2026, 6, 4), filled_by)
+    }
+
+    #[test]
+    fn the_words_of_a_child_are_asked_only_about_minors() {
+        assert_eq!(fields_not_asked(&adult()), ["symptoms.childs_own_words"]);
+        assert_eq!(fields_not_asked(&minor(FilledBy::Guardian)), Vec::<String>::new());
+        assert_eq!(fields_not_asked(&Context { form: FormName::FollowUp, ..adult() }), Vec::<String>::new());
     }
 
     #[test]

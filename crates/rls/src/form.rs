@@ -214,6 +214,8 @@ pub struct FormField {
     pub clinician_only: bool,
     /// Whether only clinicians answer it for a minor, and guardians do not see it.
     pub clinician_only_for_minors: bool,
+    /// Whether it is asked only about minors. Clients do not show it for adults, unless it has an answer.
+    pub minors_only: bool,
     /// Whether the date must be between the patient's birth and the day of the answers.
     pub in_past: bool,
     /// Codes of terminologies.
@@ -352,6 +354,7 @@ impl Writer<'_> {
             condition: field.condition.as_ref().map(condition),
             clinician_only: field.clinician_only || self.reserved_by_settings(&field.id),
             clinician_only_for_minors: field.private_for_minors,
+            minors_only: field.minors_only,
             in_past: field.in_past,
             codes: field.codes.iter().map(|(system, code)| form_code(system, code)).collect(),
             fields: field.children().iter().map(|child| self.field(child)).collect(),

@@ -125,11 +125,13 @@ impl Draft {
         rls::is_asked(self.name, id, self.answers(), entry)
     }
 
-    /// Whether the person may see a field at all. That a number is missing is asked with the number.
+    /// Whether the person sees a field at all. That a number is missing is asked with the number.
     pub fn is_for_person(&self, field: &FormField) -> bool {
+        let fits_age = !self.intake.fields_not_asked.contains(&field.link_id);
         field.status_of.is_none()
             && !FOR_PROGRAMS.contains(&field.link_id.as_str())
             && !self.intake.clinician_only_fields.contains(&field.link_id)
+            && (fits_age || self.is_answered(&field.link_id))
     }
 
     /// Whether there is an answer, also that a number is not known, or that a list has nothing.

@@ -26,7 +26,7 @@ section! {
         childs_own_words: LongText<500> = ask(
             "If the patient is a child: how does the child describe it?",
             "Si el paciente es un niño o una niña: ¿cómo lo describe?",
-        ).help("Please use the child's own words.", "Con sus propias palabras, por favor."),
+        ).help("Please use the child's own words.", "Con sus propias palabras, por favor.").minors_only(),
         /// Where the symptoms are.
         body_sites: Vec<BodySite> = ask("Where do you feel it?", "¿Dónde lo siente?"),
         /// C2: it begins or becomes worse at rest, lying or sitting.

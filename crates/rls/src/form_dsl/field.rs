@@ -181,6 +181,7 @@ pub struct Question {
     condition: Option<Condition>,
     clinician_only: bool,
     private_for_minors: bool,
+    minors_only: bool,
     in_past: bool,
     companion: bool,
     codes: &'static [(&'static str, &'static str)],
@@ -196,6 +197,7 @@ pub fn ask(en: &'static str, es: &'static str) -> Question {
         condition: None,
         clinician_only: false,
         private_for_minors: false,
+        minors_only: false,
         in_past: false,
         companion: false,
         codes: &[],
@@ -257,6 +259,13 @@ impl Question {
         self
     }
 
+    /// Asks the question only about minors.
+    #[must_use]
+    pub fn minors_only(mut self) -> Self {
+        self.minors_only = true;
+        self
+    }
+
     /// Requires a date between the patient's birth and the day of the answers.
     #[must_use]
     pub fn in_past(mut self) -> Self {
@@ -285,6 +294,7 @@ impl Question {
             condition: self.condition,
             clinician_only: self.clinician_only,
             private_for_minors: self.private_for_minors,
+            minors_only: self.minors_only,
             in_past: self.in_past,
             companion: self.companion,
             codes: self.codes,
@@ -315,6 +325,8 @@ pub struct Field {
     pub clinician_only: bool,
     /// Whether only clinicians answer it for a minor, and guardians do not see it.
     pub private_for_minors: bool,
+    /// Whether it is asked only about minors. An answer about an adult is accepted.
+    pub minors_only: bool,
     /// Whether it is a date between the patient's birth and the day of the answers.
     pub in_past: bool,
     /// Whether it explains why a number is missing; see [`status`].
