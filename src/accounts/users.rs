@@ -185,7 +185,7 @@ pub struct UserPage {
     /// The accounts, oldest first by default.
     pub items: Vec<UserView>,
     /// The `cursor` of the next page. Null on the last page.
-    next_cursor: Option<String>,
+    pub next_cursor: Option<String>,
 }
 
 /// Lists accounts of staff and patients.

@@ -48,6 +48,22 @@ impl PageParams {
     }
 }
 
+/// Reads a list to its end, page by page. `read` returns the items of a page and its `next_cursor`.
+///
+/// # Errors
+/// Those of `read`.
+pub async fn to_end<T>(mut read: impl AsyncFnMut(PageParams) -> Result<(Vec<T>, Option<String>)>) -> Result<Vec<T>> {
+    let (mut all, mut cursor) = (Vec::new(), None);
+    loop {
+        let (items, next) = read(PageParams { cursor, limit: Some(MAX_LIMIT.into()) }).await?;
+        all.extend(items);
+        if next.is_none() {
+            return Ok(all);
+        }
+        cursor = next;
+    }
+}
+
 /// Whether a list begins with its earliest or with its latest row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Direction {
@@ -246,6 +262,21 @@ impl Cursor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_list_is_read_to_its_end() {
+        let mut asked = Vec::new();
+        let all = to_end(async |page| {
+            asked.push((page.cursor.clone(), page.limit));
+            Ok(match page.cursor.as_deref() {
+                None => (vec![1, 2], Some("b".to_owned())),
+                Some("b") => (vec![3], Some("c".to_owned())),
+                _ => (vec![4], None),
+            })
+        });
+        assert_eq!(all.await.expect("a list"), [1, 2, 3, 4]);
+        assert_eq!(asked, [None, Some("b"), Some("c")].map(|cursor| (cursor.map(str::to_owned), Some(200))));
+    }
 
     #[test]
     fn the_next_pass_is_on_the_first_page_only_and_never_goes_back() {

@@ -10,28 +10,31 @@ use crate::context::Context;
 use crate::env::Env;
 use crate::error::Result;
 use crate::http::compression;
-use crate::http::fallback::{Routes, not_found};
-use crate::http::input;
+use crate::http::fallback::not_found;
+use crate::http::paging::to_end;
 use crate::scheduling::setup::locations::{self, LocationView};
 
 /// Shows the page. A client that accepts only JSON gets `not_found`.
-pub(super) async fn show(env: web::Data<Env>, routes: web::Data<Routes>, request: HttpRequest) -> Result<HttpResponse> {
+pub(super) async fn show(env: web::Data<Env>, request: HttpRequest) -> Result<HttpResponse> {
     if accepts_json_only(&request) {
         let mut refusal = not_found();
         refusal.headers_mut().insert(header::VARY, header::HeaderValue::from_static("Accept"));
         return Ok(refusal);
     }
     // Without a database the page is shown without them.
-    let places = places(&env, &routes).await.unwrap_or_default();
+    let places = places(&env).await.unwrap_or_default();
     let places: Vec<Value> = places.iter().map(place).collect();
     let home = page(&env, "home", language(&request), StatusCode::OK, context! { places => places }).await?;
     Ok(compression::public(&request, home))
 }
 
-async fn places(env: &web::Data<Env>, routes: &Routes) -> Result<Vec<LocationView>> {
-    let Some(operation) = routes.by_id("list_locations") else { return Ok(Vec::new()) };
+async fn places(env: &web::Data<Env>) -> Result<Vec<LocationView>> {
     let context = Context::of_page(env.clone().into_inner());
-    Ok(locations::list(&context, input::read_query("limit=100", &operation)?).await?.items)
+    to_end(async |page| {
+        let found = locations::list(&context, page).await?;
+        Ok((found.items, found.next_cursor))
+    })
+    .await
 }
 
 fn place(place: &LocationView) -> Value {

@@ -125,7 +125,7 @@ pub struct WebhookPage {
     /// The webhooks, oldest first.
     pub items: Vec<Webhook>,
     /// The `cursor` of the next page. Null on the last page.
-    next_cursor: Option<String>,
+    pub next_cursor: Option<String>,
 }
 
 /// Lists the webhooks.

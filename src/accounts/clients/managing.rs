@@ -86,7 +86,7 @@ pub struct ClientPage {
     /// The clients, oldest first. Revoked ones are among them.
     pub items: Vec<ClientView>,
     /// The `cursor` of the next page. Null on the last page.
-    next_cursor: Option<String>,
+    pub next_cursor: Option<String>,
 }
 
 /// Lists the clients.

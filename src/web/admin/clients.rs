@@ -25,6 +25,7 @@ use crate::http::PathId;
 use crate::http::etag::IfMatch;
 use crate::http::fallback::TOKEN_PATH;
 use crate::http::input;
+use crate::http::paging::to_end;
 use crate::ids::UserId;
 use crate::messages::times::Moment;
 use crate::role::ClientRole;
@@ -101,9 +102,18 @@ fn at(member: &Member, zone: &TimeZone, at: Option<Timestamp>) -> String {
     at.map_or_else(never, |at| Moment::new(at, zone, member.language).full_here())
 }
 
+/// All clients, oldest first.
+pub(super) async fn all(member: &Member) -> Result<Vec<ClientView>> {
+    to_end(async |page| {
+        let found = managing::list(&member.context, page).await?;
+        Ok((found.items, found.next_cursor))
+    })
+    .await
+}
+
 /// Lists the clients, revoked ones last.
 pub(super) async fn list(member: Member, request: HttpRequest) -> Result<HttpResponse> {
-    let mut clients = managing::list(&member.context, member.parameters("list_clients", "limit=200")?).await?.items;
+    let mut clients = all(&member).await?;
     clients.sort_by_key(|client| client.revoked_at.is_some());
     let zone = zone(&member).await?;
     let say = |en, es| both(en, es).text(member.language);

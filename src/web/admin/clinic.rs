@@ -5,24 +5,30 @@ use super::super::language::both;
 use super::Member;
 use super::fields::Choice;
 use crate::error::Result;
+use crate::http::paging::to_end;
 use crate::scheduling::setup::practitioners::{self, PractitionerView};
 use crate::scheduling::setup::visit_types::{self, VisitTypeView};
 
-/// The most entries of each list.
-const MOST: &str = "active=false&limit=100";
+const ENDED: &str = "active=false";
 
 /// The visit types out of use.
 pub(super) async fn ended_visit_types(member: &Member) -> Result<Vec<VisitTypeView>> {
-    const LIST: &str = "list_visit_types";
-    let (filter, page) = (member.parameters(LIST, MOST)?, member.parameters(LIST, MOST)?);
-    Ok(visit_types::list(&member.public(), Some(member.context.actor.clone()), filter, page).await?.items)
+    to_end(async |page| {
+        let (actor, filter) = (member.context.actor.clone(), member.parameters("list_visit_types", ENDED)?);
+        let found = visit_types::list(&member.public(), Some(actor), filter, page).await?;
+        Ok((found.items, found.next_cursor))
+    })
+    .await
 }
 
 /// The practitioners out of use.
 pub(super) async fn ended_practitioners(member: &Member) -> Result<Vec<PractitionerView>> {
-    const LIST: &str = "list_practitioners";
-    let (filter, page) = (member.parameters(LIST, MOST)?, member.parameters(LIST, MOST)?);
-    Ok(practitioners::list(&member.public(), Some(member.context.actor.clone()), filter, page).await?.items)
+    to_end(async |page| {
+        let (actor, filter) = (member.context.actor.clone(), member.parameters("list_practitioners", ENDED)?);
+        let found = practitioners::list(&member.public(), Some(actor), filter, page).await?;
+        Ok((found.items, found.next_cursor))
+    })
+    .await
 }
 
 /// The name of something out of use.

@@ -15,6 +15,7 @@ use super::fields::{Draft, Field, Form, Kind, wrong};
 use super::words;
 use super::{Member, MemberForm};
 use crate::error::{Error, FieldCode, FieldError, ProblemCode, Result};
+use crate::http::paging::to_end;
 use crate::http::{PathId, input};
 use crate::ids::{ClosureId, LocationId};
 use crate::messages::times::Moment;
@@ -59,8 +60,11 @@ async fn answer(
     const LIST: &str = "list_closures";
     let place = locations::read(&member.public(), id).await?.object;
     let zone = member.zone(&place.time_zone);
-    let (filter, page) = (member.parameters(LIST, "limit=200")?, member.parameters(LIST, "limit=200")?);
-    let found = closures::list(&member.context, id, filter, page).await?.items;
+    let found = to_end(async |page| {
+        let found = closures::list(&member.context, id, member.parameters(LIST, "")?, page).await?;
+        Ok((found.items, found.next_cursor))
+    });
+    let found = found.await?;
     let setup = is_setup(sent);
     let rows: Vec<Value> = found.iter().map(|one| row(one, &zone, member.language)).collect();
     let values = context! {

@@ -8,8 +8,7 @@ use jiff::{SignedDuration, tz::TimeZone};
 use minijinja::{Value, context};
 
 use super::super::account::zone as first_zone;
-use super::Member;
-use crate::accounts::clients::managing;
+use super::{Member, clients};
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::messages::listing;
@@ -51,7 +50,7 @@ pub(super) async fn show(member: Member) -> Result<HttpResponse> {
     for message in &failed {
         *causes.entry(message.last_error.clone().unwrap_or_else(|| "-".to_owned())).or_default() += 1;
     }
-    let clients = managing::list(&member.context, member.parameters("list_clients", "limit=200")?).await?.items;
+    let clients = clients::all(&member).await?;
     let active: Vec<_> = clients.iter().filter(|client| client.revoked_at.is_none()).collect();
     let mut ending: Vec<Value> = Vec::new();
     for client in &active {

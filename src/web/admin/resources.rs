@@ -16,6 +16,7 @@ use super::words;
 use super::{Member, MemberForm};
 use crate::error::{Error, FieldError, Result};
 use crate::http::etag::IfMatch;
+use crate::http::paging::to_end;
 use crate::http::{PathId, input};
 use crate::ids::ResourceId;
 use crate::scheduling::setup::resources::{self, ResourceView};
@@ -106,9 +107,18 @@ impl Page<'_> {
     }
 }
 
+/// All resources, oldest first.
+pub(super) async fn all(member: &Member) -> Result<Vec<ResourceView>> {
+    to_end(async |page| {
+        let found = resources::list(&member.context, page).await?;
+        Ok((found.items, found.next_cursor))
+    })
+    .await
+}
+
 /// Lists the resources.
 pub(super) async fn list(member: Member, request: HttpRequest) -> Result<HttpResponse> {
-    let found = resources::list(&member.context, member.parameters("list_resources", "limit=200")?).await?.items;
+    let found = all(&member).await?;
     let clinic = Clinic::read(&member).await?;
     let row = |one: &ResourceView| Row {
         page: format!("{LIST}/{}", one.id),

@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::http::PathId;
 use crate::http::etag::IfMatch;
 use crate::http::input;
+use crate::http::paging::to_end;
 use crate::ids::UserId;
 use crate::role::{Role, StaffRole};
 
@@ -55,9 +56,12 @@ pub(super) fn role(role: Role) -> rls::form_dsl::Bilingual {
 
 /// The accounts of a role, oldest first.
 pub(super) async fn of_role(member: &Member, role: Role) -> Result<Vec<UserView>> {
-    let query = format!("role={}&limit=200", role.as_str());
-    let (filter, page) = (member.parameters("list_users", &query)?, member.parameters("list_users", &query)?);
-    Ok(users::list(&member.context, filter, page).await?.items)
+    to_end(async |page| {
+        let filter = member.parameters("list_users", &format!("role={}", role.as_str()))?;
+        let found = users::list(&member.context, filter, page).await?;
+        Ok((found.items, found.next_cursor))
+    })
+    .await
 }
 
 fn values(user: &UserView) -> Values {

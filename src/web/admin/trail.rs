@@ -12,9 +12,7 @@ use url::form_urlencoded::Serializer;
 
 use super::super::account::zone as first_zone;
 use super::super::form_post::Sent;
-use super::Member;
-use super::staff;
-use crate::accounts::clients::managing;
+use super::{Member, clients, staff};
 use crate::audit::AuditOutcome;
 use crate::audit::listing::{self, AuditEventPage, AuditEventView};
 use crate::error::{Error, Result};
@@ -91,7 +89,7 @@ async fn people(member: &Member, chosen: &str) -> Result<Vec<Value>> {
         let users = staff::of_role(member, (*role).into()).await?;
         people.extend(users.into_iter().map(|user| (user.id.to_string(), user.name.unwrap_or(user.email))));
     }
-    let clients = managing::list(&member.context, member.parameters("list_clients", "limit=200")?).await?.items;
+    let clients = clients::all(member).await?;
     people.extend(clients.into_iter().map(|client| (client.id.to_string(), client.name)));
     Ok(people.into_iter().map(|(id, name)| context! { chosen => id == chosen, id => id, name => name }).collect())
 }

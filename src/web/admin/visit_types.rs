@@ -10,13 +10,12 @@ use super::edit::{Edit, is_setup};
 use super::fields::{Choice, Draft, Field, Form, Kind, Values};
 use super::list::{List, Row};
 use super::words;
-use super::{Member, MemberForm, clinic};
+use super::{Member, MemberForm, clinic, resources};
 use crate::error::{Error, Result};
 use crate::http::PathId;
 use crate::http::etag::IfMatch;
 use crate::http::input;
 use crate::ids::VisitTypeId;
-use crate::scheduling::setup::resources;
 use crate::scheduling::setup::visit_types::{self, VisitTypeView};
 
 const LIST: &str = "admin/visit-types";
@@ -91,7 +90,7 @@ fn notices(stored: &[String], language: Language) -> Vec<Choice> {
 }
 
 async fn form(member: &Member, is_new: bool, stored: &Values) -> Result<Form> {
-    let resources = resources::list(&member.context, member.parameters("list_resources", "limit=200")?).await?.items;
+    let resources = resources::all(member).await?;
     let resources: Vec<Choice> = resources.iter().map(|one| Choice::new(one.id, one.name.as_str())).collect();
     let needs = (!resources.is_empty()).then_some(RESOURCES);
     let fields: Vec<Field> = FIELDS.into_iter().chain(needs).chain((!is_new).then_some(IN_USE)).collect();

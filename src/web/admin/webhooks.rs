@@ -17,6 +17,7 @@ use crate::events::model::EventType;
 use crate::http::PathId;
 use crate::http::etag::IfMatch;
 use crate::http::input;
+use crate::http::paging::to_end;
 use crate::ids::WebhookId;
 use crate::messages::times::Moment;
 use crate::webhooks::managing;
@@ -121,7 +122,11 @@ pub(super) fn state(webhook: &Webhook) -> Bilingual {
 
 /// Lists the webhooks, oldest first.
 pub(super) async fn list(member: Member, request: HttpRequest) -> Result<HttpResponse> {
-    let webhooks = managing::list(&member.context, member.parameters("list_webhooks", "limit=200")?).await?.items;
+    let webhooks = to_end(async |page| {
+        let found = managing::list(&member.context, page).await?;
+        Ok((found.items, found.next_cursor))
+    });
+    let webhooks = webhooks.await?;
     let zone = zone(&member).await?;
     let say = |words: Bilingual| words.text(member.language);
     let row = |webhook: &Webhook| {

@@ -5,13 +5,10 @@ use jiff::tz::TimeZone;
 use super::Visitor;
 use super::searching::Search;
 use crate::error::{Error, Result};
-use crate::http::paging::PageParams;
+use crate::http::paging::to_end;
 use crate::scheduling::setup::locations::{self, LocationView};
 use crate::scheduling::setup::practitioners::{self, PractitionerView};
 use crate::scheduling::setup::visit_types::{self, VisitTypeView};
-
-/// The most entries of each list.
-const MOST: &str = "limit=100";
 
 /// The kinds of visit that patients book, and who offers them where.
 pub(super) struct Clinic {
@@ -39,13 +36,21 @@ fn is(id: uuid::Uuid, text: &str) -> bool {
 impl Clinic {
     pub async fn read(visitor: &Visitor) -> Result<Self> {
         let context = &visitor.context;
-        let page = |operation| visitor.parameters::<PageParams>(operation, MOST);
-        let kinds = visitor.parameters("list_visit_types", "")?;
-        let visit_types = visit_types::list(context, visitor.caller(), kinds, page("list_visit_types")?).await?.items;
-        let locations = locations::list(context, page("list_locations")?).await?.items;
-        let everyone = visitor.parameters("list_practitioners", "")?;
-        let practitioners =
-            practitioners::list(context, visitor.caller(), everyone, page("list_practitioners")?).await?.items;
+        let visit_types = to_end(async |page| {
+            let filter = visitor.parameters("list_visit_types", "")?;
+            let found = visit_types::list(context, visitor.caller(), filter, page).await?;
+            Ok((found.items, found.next_cursor))
+        });
+        let locations = to_end(async |page| {
+            let found = locations::list(context, page).await?;
+            Ok((found.items, found.next_cursor))
+        });
+        let practitioners = to_end(async |page| {
+            let filter = visitor.parameters("list_practitioners", "")?;
+            let found = practitioners::list(context, visitor.caller(), filter, page).await?;
+            Ok((found.items, found.next_cursor))
+        });
+        let (visit_types, locations, practitioners) = (visit_types.await?, locations.await?, practitioners.await?);
         let offered = |visit: &VisitTypeView| {
             visit.online_bookable && practitioners.iter().any(|one| one.visit_type_ids.contains(&visit.id))
         };

@@ -12,6 +12,7 @@ use super::{Member, MemberForm};
 use crate::clock::Timestamp;
 use crate::error::{Error, FieldCode, FieldError, Result};
 use crate::http::input;
+use crate::http::paging::to_end;
 use crate::ids::{LocationId, PractitionerId};
 use crate::messages::times::Moment;
 use crate::scheduling::hours::exceptions::{self, CreatedPractitionerException, ExceptionView};
@@ -119,9 +120,12 @@ fn at_fields(errors: Vec<FieldError>) -> Vec<FieldError> {
 
 /// The exceptions of a practitioner that are not over, earliest first.
 pub(in crate::web) async fn of(member: &Member, practitioner: PractitionerId) -> Result<Vec<ExceptionView>> {
-    const OPERATION: &str = "list_exceptions";
-    let (params, page) = (member.parameters(OPERATION, "limit=100")?, member.parameters(OPERATION, "limit=100")?);
-    Ok(exceptions::list(&member.context, practitioner, params, page).await?.items)
+    to_end(async |page| {
+        let params = member.parameters("list_exceptions", "")?;
+        let found = exceptions::list(&member.context, practitioner, params, page).await?;
+        Ok((found.items, found.next_cursor))
+    })
+    .await
 }
 
 /// When it is: whole days without times.

@@ -7,36 +7,36 @@ use super::super::book::visit_name;
 use super::Member;
 use crate::appointments::view::AppointmentView;
 use crate::error::{Error, Result};
-use crate::http::paging::PageParams;
+use crate::http::paging::to_end;
 use crate::ids::{LocationId, PractitionerId, VisitTypeId};
 use crate::phone::{self, Country};
 use crate::scheduling::setup::locations::{self, LocationView};
 use crate::scheduling::setup::practitioners::{self, PractitionerView};
 use crate::scheduling::setup::visit_types::{self, VisitTypeView};
 
-/// The most entries of each list.
-const MOST: &str = "limit=100";
-
 #[derive(Default)]
 pub(in crate::web) struct Clinic {
     pub locations: Vec<LocationView>,
     pub practitioners: Vec<PractitionerView>,
     pub visit_types: Vec<VisitTypeView>,
-    /// Practitioners and kinds of visit that have names here and cannot be chosen: they are no longer in use, or come after the first ones.
+    /// Practitioners and kinds of visit that have names here and cannot be chosen: they are no longer in use.
     other_practitioners: Vec<PractitionerView>,
     other_visit_types: Vec<VisitTypeView>,
 }
 
 impl Clinic {
     pub async fn read(member: &Member) -> Result<Self> {
-        let (public, actor) = (member.public(), || Some(member.context.actor.clone()));
-        let page = |operation| member.parameters::<PageParams>(operation, MOST);
-        let locations = locations(member).await?;
-        let everyone = member.parameters("list_practitioners", "")?;
-        let practitioners = practitioners::list(&public, actor(), everyone, page("list_practitioners")?).await?.items;
-        let kinds = member.parameters("list_visit_types", "")?;
-        let visit_types = visit_types::list(&public, actor(), kinds, page("list_visit_types")?).await?.items;
-        Ok(Self { locations, practitioners, visit_types, ..Self::default() })
+        let practitioners = to_end(async |page| {
+            let (actor, filter) = (member.context.actor.clone(), member.parameters("list_practitioners", "")?);
+            let found = practitioners::list(&member.public(), Some(actor), filter, page).await?;
+            Ok((found.items, found.next_cursor))
+        });
+        Ok(Self {
+            locations: locations(member).await?,
+            practitioners: practitioners.await?,
+            visit_types: visit_types(member).await?,
+            ..Self::default()
+        })
     }
 
     /// Reads the names of the practitioners and kinds of visit that the lists do not have.
@@ -118,14 +118,25 @@ pub(super) fn patients_word(kind: &VisitTypeView, language: Language) -> Option<
 }
 
 pub(super) async fn locations(member: &Member) -> Result<Vec<LocationView>> {
-    Ok(locations::list(&member.public(), member.parameters("list_locations", MOST)?).await?.items)
+    to_end(async |page| {
+        let found = locations::list(&member.public(), page).await?;
+        Ok((found.items, found.next_cursor))
+    })
+    .await
+}
+
+async fn visit_types(member: &Member) -> Result<Vec<VisitTypeView>> {
+    to_end(async |page| {
+        let (actor, filter) = (member.context.actor.clone(), member.parameters("list_visit_types", "")?);
+        let found = visit_types::list(&member.public(), Some(actor), filter, page).await?;
+        Ok((found.items, found.next_cursor))
+    })
+    .await
 }
 
 /// The shortest working time of a practitioner for a visit that can be booked. None if there is no such visit.
 pub(super) async fn shortest_visit(member: &Member) -> Result<Option<SignedDuration>> {
-    let kinds = member.parameters("list_visit_types", "")?;
-    let page = member.parameters("list_visit_types", MOST)?;
-    let kinds = visit_types::list(&member.public(), Some(member.context.actor.clone()), kinds, page).await?.items;
+    let kinds = visit_types(member).await?;
     let minutes = |kind: &VisitTypeView| kind.buffer_before_minutes + kind.duration_minutes + kind.buffer_after_minutes;
     let shortest = kinds.iter().filter(|kind| kind.active).map(minutes).min();
     Ok(shortest.map(|minutes| SignedDuration::from_mins(minutes.into())))
