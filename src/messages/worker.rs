@@ -56,8 +56,8 @@ pub fn start(env: &Env, mut stopping: watch::Receiver<bool>) -> Result<JoinHandl
 
 async fn run(env: &Env, mailer: &Mailer, mut stopping: watch::Receiver<bool>) {
     let mut counted: Option<Instant> = None;
-    // A mail does not wait for the end of mails to other mailboxes. Otherwise its time would tell whether those were sent. The mails to one
-    // mailbox follow each other, so that they arrive in order, and each counts against its limit before the next.
+    // A mail does not wait for the end of mails to other mailboxes. Otherwise its time would tell whether those were sent. For those to its own
+    // mailbox it does: until their outcome is stored, they do not count against the mailbox's limits.
     let mut sending = FuturesUnordered::new();
     let mut busy: Vec<String> = Vec::new();
     let most = usize::from(CONNECTIONS);

@@ -5,14 +5,9 @@ use serde_json::json;
 use crate::support::booking::{book, book_nth, path};
 use crate::support::clinic::{free_slots, location, practitioner};
 use crate::support::filled_form::{FilledForm, led_to};
-use crate::support::visitor::{Visitor, plain};
+use crate::support::visitor::{Visitor, at_the_desk, plain};
 use crate::support::{App, both, eventually, id};
 use crate::waitlist_offers::wait_for;
-
-async fn at_the_desk(app: &App) -> Visitor {
-    app.desk().await;
-    Visitor::signed_in(app.anon(), "desk@clinic.example").await
-}
 
 both! {
     async fn the_desk_reads_which_time_the_patient_was_told_and_settles_it_with_one_button(app: App) {

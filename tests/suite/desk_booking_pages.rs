@@ -5,14 +5,9 @@ use serde_json::{Value, json};
 use crate::support::booking::book_nth;
 use crate::support::clinic::{free_slots, location, practitioner};
 use crate::support::filled_form::{FilledForm, led_to};
-use crate::support::visitor::{Visitor, plain};
+use crate::support::visitor::{at_the_desk, plain};
 use crate::support::{App, both};
 use crate::waitlist_offers::{run, wait_for};
-
-async fn at_the_desk(app: &App) -> Visitor {
-    app.desk().await;
-    Visitor::signed_in(app.anon(), "desk@clinic.example").await
-}
 
 both! {
     async fn the_page_of_times_begins_with_a_kind_of_visit_and_its_times_also_for_a_known_patient(app: App) {

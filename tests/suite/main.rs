@@ -41,6 +41,7 @@ mod desk_booking_pages;
 mod desk_journey;
 mod desk_outcomes;
 mod desk_pages;
+mod desk_sick_day_pages;
 mod docs;
 mod doctor;
 mod doctor_form_pages;

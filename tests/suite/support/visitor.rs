@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use reqwest::Method;
 
+use super::App;
 use super::client::{Client, Reply};
 use super::people::PASSWORD;
 
@@ -15,6 +16,12 @@ pub const SESSION: &str = "__Host-legwork";
 pub struct Visitor {
     client: Client,
     cookies: Mutex<BTreeMap<String, String>>,
+}
+
+/// A member of the desk at a browser.
+pub async fn at_the_desk(app: &App) -> Visitor {
+    app.desk().await;
+    Visitor::signed_in(app.anon(), "desk@clinic.example").await
 }
 
 impl Visitor {
