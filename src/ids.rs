@@ -46,6 +46,8 @@ macro_rules! ids {
 ids! {
     /// An account.
     UserId;
+    /// A request about an address.
+    AddressRequestId;
     /// A session of an account.
     SessionId;
     /// A refresh token.

@@ -1,8 +1,9 @@
 //! Accounts: users, passwords, second factors, sessions, single-use links, invitations of staff. Owns the tables `users`,
-//! `new_accounts`, `clients`, `client_secrets`, `client_assertions`, `sessions`, `refresh_tokens`, `second_factors`, `recovery_codes`, `one_time_tokens` and `sign_in_failures`.
+//! `new_accounts`, `clients`, `client_secrets`, `client_assertions`, `sessions`, `refresh_tokens`, `second_factors`, `recovery_codes`, `one_time_tokens`, `address_requests` and `sign_in_failures`.
 //!
 //! An attempt to authenticate takes its locks in one order: the counters of failed passwords, the user, the counter of failed codes.
 
+pub mod address_requests;
 pub mod admin;
 pub mod authenticate;
 pub mod caller;

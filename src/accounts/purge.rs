@@ -1,5 +1,5 @@
 //! Deletes short-lived data: ended sessions with their refresh tokens, used refresh tokens, expired links, old counts of failures,
-//! from where accounts were verified, used assertions and ended secrets of machine clients.
+//! from where accounts were verified, requests about addresses, used assertions and ended secrets of machine clients.
 
 use std::time::Duration;
 
@@ -11,11 +11,12 @@ use super::throttle;
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::db::schema::{
-    client_assertions, client_secrets, new_accounts, one_time_tokens, refresh_tokens, sessions, sign_in_failures,
+    address_requests, client_assertions, client_secrets, new_accounts, one_time_tokens, refresh_tokens, sessions,
+    sign_in_failures,
 };
 use crate::env::Env;
 use crate::error::Result;
-use crate::ids::{ClientSecretId, OneTimeTokenId, RefreshTokenId, SessionId, UserId};
+use crate::ids::{AddressRequestId, ClientSecretId, OneTimeTokenId, RefreshTokenId, SessionId, UserId};
 use crate::periodic;
 
 /// The most rows of a kind that one transaction deletes, so that it never blocks others for long.
@@ -51,11 +52,15 @@ pub fn round(tx: &mut Conn, env: &Env) -> Result<usize> {
     let verified = new_accounts::table.filter(new_accounts::expires_at.lt(now)).limit(ROUND);
     let verified: Vec<UserId> = taken!(tx, verified.select(new_accounts::user_id));
     diesel::delete(new_accounts::table.filter(new_accounts::user_id.eq_any(&verified))).execute(tx)?;
+    let requests = address_requests::table.filter(address_requests::requested_at.lt(now)).limit(ROUND);
+    let requests: Vec<AddressRequestId> = taken!(tx, requests.select(address_requests::id));
+    diesel::delete(address_requests::table.filter(address_requests::id.eq_any(&requests))).execute(tx)?;
     let clients = of_clients(tx, now, before)?;
     Ok(clients
         + failures.len()
         + tokens.len()
         + verified.len()
+        + requests.len()
         + used_tokens(tx, before)?
         + ended_sessions(tx, before)?)
 }

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::model::{EmailAddress, Purpose, User};
 use super::origin::Origin;
 use super::verification::{self, Requester};
-use super::{notices, one_time, store, uniform_delay};
+use super::{address_requests, notices, one_time, store, uniform_delay};
 use crate::context::{Anonymous, Context, Once, Tx};
 use crate::error::{Check, Error, Result};
 use crate::http::{Body, IdempotencyKey, response};
@@ -93,6 +93,7 @@ fn mail_link(
     requester: &Requester,
     link_of: impl Fn(&User) -> Option<Link>,
 ) -> Result<()> {
+    address_requests::note(tx)?;
     let Some(user) = store::find_by_email(tx.conn, &email.key())? else { return tx.unchanged() };
     // Locked, so that concurrent requests count the account's links one after the other.
     let user = store::lock(tx.conn, user.id)?;

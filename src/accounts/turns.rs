@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 
 /// How long a turn takes. Longer than the work for any address on a machine that is not overloaded.
 const TURN: Duration = Duration::from_millis(20);
-/// How many requests about one address run or wait at once. Their turns fit into the period of a response.
+/// How many requests about one address run or wait at once. Most of their turns fit into the period of a response.
 const MOST: usize = 20;
 
 /// The requests of this instance about each address.

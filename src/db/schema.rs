@@ -65,6 +65,16 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::db::types;
 
+    address_requests (id) {
+        id -> types::Uid,
+        requested_at -> types::Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
     new_accounts (user_id) {
         user_id -> types::Uid,
         caller -> Binary,
@@ -1233,6 +1243,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     clients,
     client_secrets,
     client_assertions,
+    address_requests,
     new_accounts,
     sessions,
     refresh_tokens,

@@ -262,6 +262,7 @@ impl Registration {
         requester: &Requester,
         reserved: Option<&Reservable>,
     ) -> Result<()> {
+        accounts::address_requests::note(tx)?;
         let mut has_changed = false;
         if let Some(reserved) = reserved {
             // Before the new address is looked up, and also if it gets no mail: otherwise the earlier link would tell who has an account.

@@ -19,6 +19,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "recovery_codes",
             "sign_in_failures",
             "new_accounts",
+            "address_requests",
         ],
     ),
     (

@@ -3,10 +3,10 @@
 use diesel::prelude::*;
 use futures_util::future::join_all;
 use jiff::SignedDuration;
-use legwork::accounts::notices;
 use legwork::accounts::store::find_by_email;
+use legwork::accounts::{notices, purge};
 use legwork::clock::Timestamp;
-use legwork::db::schema::messages;
+use legwork::db::schema::{address_requests, messages};
 use legwork::env::Env;
 use legwork::messages::model::{Envelope, Mail as Content, Recipient, SecurityEvent};
 use legwork::messages::outbox;
@@ -215,6 +215,23 @@ both! {
         let link = json!({"token": mails[5].token(), "current_password": crate::support::people::PASSWORD});
         app.anon().post("/v1/email-verifications", link).await.expect(204);
         app.anon().sign_in("new-home@example.org", crate::support::people::PASSWORD).await.get("/v1/me").await.expect(200);
+    }
+
+    async fn row_08_a_request_about_any_address_ends_with_a_commit(app: App) {
+        let ann = app.patient("ann").await;
+        let noted = async || app.db(|tx| Ok(address_requests::table.count().get_result::<i64>(tx)?)).await;
+        let mut expected = noted().await;
+        for email in [ann.email.as_str(), "nobody@example.org"] {
+            ask_for_reset(&app, email).await;
+            app.anon().post("/v1/email-verifications/resend", json!({"email": email})).await.expect(202);
+            app.anon().post("/v1/registrations", registration(email)).await.expect(202);
+            expected += 3;
+            assert_eq!(noted().await, expected, "{email}");
+        }
+        app.clock.advance(SignedDuration::from_hours(1));
+        let env = app.env.clone();
+        app.db(move |tx| purge::round(tx, &env)).await;
+        assert_eq!(noted().await, 0, "they are only kept for hours");
     }
 
     async fn row_03_parallel_resets_send_no_more_mails_than_sequential_ones(app: App) {
