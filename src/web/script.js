@@ -18,7 +18,9 @@
   /** Shows one part of the page and moves the focus there, unless the page has just opened. */
   function show(state, quietly = false) {
     for (const section of all("[data-state]")) section.hidden = section.dataset.state !== state;
-    if (!quietly) one(`[data-state="${state}"] h1`).focus();
+    const heading = one(`[data-state="${state}"] h1`);
+    document.title = document.title.replace(/^.*?(?= – )/, heading.textContent);
+    if (!quietly) heading.focus();
   }
 
   /** Calls the API, without a body by GET. Failures are outcomes: `offline`, `busy`, `failed`. */
@@ -119,12 +121,22 @@
     };
   };
 
+  /** The form that signs in with a password that was just chosen. A page that was reloaded meanwhile does not know the address. */
+  const enter = one("[data-enter]");
+  function offerToEnter(password) {
+    if (!enter?.elements.email.value) return;
+    enter.elements.password.value = password;
+    enter.hidden = false;
+    one('[data-part="to-sign-in"]').hidden = true;
+  }
+
   /** Leads from the sign-in to the questions before a visit, if there is one. */
   function leadTo(visit) {
     for (const part of all('[data-part="visit"]')) part.hidden = !visit;
     if (!visit) return;
     const next = `visits/${encodeURIComponent(visit)}/history`;
     for (const link of all("a[data-next]")) link.href = `sign-in?next=${next}&lang=${lang}`;
+    if (enter) enter.elements.next.value = next;
   }
 
   /** The token of the link that verified the address. It books another time if its own was missed. */
@@ -178,8 +190,10 @@
         current_password: value(form, "current-password"),
         ...(value(form, "code").trim() && { totp_code: value(form, "code").trim() }),
       })),
-    "set-first-password": usesToken((form) =>
-      call("password-resets/confirm", { token: passwordToken(), new_password: value(form, "password") }), "ready"),
+    "set-first-password": usesToken((form) => {
+      offerToEnter(value(form, "password"));
+      return call("password-resets/confirm", { token: passwordToken(), new_password: value(form, "password") });
+    }, "ready"),
     "set-password": usesToken((form) =>
       call("password-resets/confirm", { token: token(), new_password: value(form, "password") })),
     accept: accepts(() => call("invitations/accept", { token: token() })),

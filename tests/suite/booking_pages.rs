@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use diesel::prelude::*;
 use jiff::SignedDuration;
+use legwork::db::schema::holds;
+use legwork::ids::SlotId;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::browser::{Browser, ENTER, on_a_phone};
-use crate::support::{App, Client, Reply, both};
+use crate::support::{App, Client, Reply, both, eventually};
 
 /// The English text, or the Spanish one.
 fn say<'a>(lang: &str, english: &'a str, spanish: &'a str) -> &'a str {
@@ -176,6 +179,41 @@ fn details_show_what_concerns_the_choice_and_keep_the_answers_in_the_other_langu
         phone.keys(ENTER).await;
         phone.see("Please check these answers").await;
         assert_eq!(phone.run(typed).await, "Ann");
+    });
+}
+
+#[test]
+fn going_back_loses_nothing_and_another_time_replaces_the_first_one() {
+    on_a_phone(async |app: App, phone: Browser| {
+        app.clinic().await;
+        choose_a_time(&app, &phone, "en").await;
+        let shown = "return [!!document.getElementById('wrong'), document.getElementById('given_name')?.value]";
+        let held = async || app.db(|tx| Ok(holds::table.select(holds::slot_id).load::<SlotId>(tx)?)).await;
+        let first = held().await;
+        phone.fill("First name", "Leo").await;
+        // Chromium remembers what was typed after a second.
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        phone.press("Check your answers").await;
+        phone.see("Please check these answers").await;
+        phone.back().await;
+        eventually(async || {
+            let seen = phone.run(shown).await;
+            if seen == json!([false, "Leo"]) { Ok(()) } else { Err(seen.to_string()) }
+        })
+        .await;
+        // The time beside the first one is only free if the first one is not.
+        phone.back().await;
+        phone.see("Choose a time.").await;
+        phone.press_first(".picks li:nth-child(2) button").await;
+        phone.see("Your details").await;
+        let second = held().await;
+        assert!(first.len() == 1 && second.len() == 1 && first != second, "{first:?} {second:?}");
+        // The same time again.
+        phone.back().await;
+        phone.see("Choose a time.").await;
+        phone.press_first(".picks li:nth-child(1) button").await;
+        phone.see("Your details").await;
+        assert_eq!(held().await, first);
     });
 }
 

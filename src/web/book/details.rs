@@ -1,6 +1,7 @@
 //! The fourth step: who comes, and the decisions on the documents.
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use minijinja::{Value, context};
@@ -33,7 +34,10 @@ pub(super) async fn show(form: &Form, held: &Held, status: StatusCode, wrong: &[
         documents => documents,
         fields => [form.search.fields(), held.fields()].concat(),
     };
-    form.visitor.answer("book-details", status, values).await
+    let mut response = form.visitor.answer("book-details", status, values).await?;
+    // The answer to a form: a browser that did not keep it could not go back to it, and what was typed would be lost.
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    Ok(response)
 }
 
 /// The names of the languages that the page offers, in alphabetical order.
