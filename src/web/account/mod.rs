@@ -5,6 +5,7 @@ mod pending;
 mod second_factor;
 mod sessions;
 mod sign_in;
+mod use_words;
 mod uses;
 
 use actix_web::http::header;

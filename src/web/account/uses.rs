@@ -7,6 +7,7 @@ use url::form_urlencoded::Serializer;
 
 use super::super::form_post::Sent;
 use super::super::member::Member;
+use super::use_words;
 use crate::actor::Role;
 use crate::error::Result;
 use crate::http::PathId;
@@ -35,7 +36,7 @@ pub(super) async fn show(member: Member, PathId(id): PathId<PatientId>, request:
         .map(|used| {
             context! {
                 at => Moment::new(used.at, &zone, member.language).full_here(), role => used.role.map(Role::as_str),
-                name => used.name.as_deref(), is_you => used.is_you, what => used.description.as_str(),
+                name => used.name.as_deref(), is_you => used.is_you, what => use_words::words(&used.operation, member.language),
             }
         })
         .collect();
@@ -51,7 +52,7 @@ pub(super) async fn show(member: Member, PathId(id): PathId<PatientId>, request:
 #[cfg(test)]
 pub(super) fn examples() -> Vec<(&'static str, Value)> {
     let used = |role: Option<&'static str>, name: Option<&'static str>, is_you: bool| {
-        context! { at => "Monday", role => role, name => name, is_you => is_you, what => "Read an intake" }
+        context! { at => "Monday", role => role, name => name, is_you => is_you, what => "Read the visits" }
     };
     let all = ["patient", "front_desk", "practitioner", "admin"].map(|role| used(Some(role), None, false));
     let more = [
