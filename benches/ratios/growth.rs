@@ -1,7 +1,7 @@
 //! How cost grows with the clinic: fills one database through the API to each size in turn, and measures frequent requests and commands at
 //! each size. `cargo bench --profile dist --bench ratios -- growth 1000 10000 …`, the sizes in patients, increasing.
 //! `GROWTH_DATABASE_URL` names an empty PostgreSQL database; without it the database is an SQLite file. `GROWTH_PICTURE` names a file for a picture
-//! of the table.
+//! of the table. `GROWTH_DAYS` sets the days with published slots, 90 otherwise.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -21,7 +21,7 @@ use crate::database::psql;
 use crate::load;
 use crate::{Outcome, picture};
 
-/// The days with published slots: some 2,000 slots of a quarter of an hour for each practitioner.
+/// The days with published slots, unless `GROWTH_DAYS` is set: some 2,000 slots of a quarter of an hour for each practitioner.
 const DAYS: &str = "90";
 /// Each practitioner has this number of patients, half of whom have an appointment.
 const PATIENTS_PER_PRACTITIONER: usize = 200;
@@ -94,8 +94,11 @@ pub async fn run(sizes: &[String]) -> Outcome<()> {
     }
     let folder = tempfile::Builder::new().prefix("legwork-growth-").tempdir()?;
     let url = std::env::var("GROWTH_DATABASE_URL").ok();
-    let settings: Vec<(&str, &str)> =
-        [("SLOT_HORIZON_DAYS", DAYS)].into_iter().chain(url.as_deref().map(|url| ("DATABASE_URL", url))).collect();
+    let days = std::env::var("GROWTH_DAYS").unwrap_or_else(|_| DAYS.to_owned());
+    let settings: Vec<(&str, &str)> = [("SLOT_HORIZON_DAYS", days.as_str())]
+        .into_iter()
+        .chain(url.as_deref().map(|url| ("DATABASE_URL", url)))
+        .collect();
     let mut report = Report::default();
     let mut filled = None;
     for size in sizes {
