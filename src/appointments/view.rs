@@ -175,6 +175,11 @@ pub struct AppointmentPatient {
 }
 
 impl AppointmentView {
+    /// Whether it is still to take place, or takes place now.
+    pub fn is_to_come(&self, now: Timestamp) -> bool {
+        self.status == AppointmentStatus::CheckedIn || (self.status.is_live() && self.ends_at > now)
+    }
+
     /// The appointment as the actor may see it. Notes the patient for the audit event.
     pub fn new(tx: &Tx, found: AppointmentDetails) -> Result<Self> {
         tx.audit.note_shown([found.patient.id]);

@@ -50,7 +50,7 @@ pub(super) fn fill(tx: &mut Conn, env: &Env) -> Result<Clinic> {
     let visit_types = vec![
         visit_type(tx, env, "New patient evaluation", ("First visit", "Primera consulta"), 60)?,
         visit_type(tx, env, "Follow-up", ("Follow-up visit", "Consulta de seguimiento"), 30)?,
-        visit_type(tx, env, "Venous duplex ultrasound", ("Examination", "Exploración"), 45)?,
+        visit_type(tx, env, "Venous duplex ultrasound", ("Examination", "Examen"), 45)?,
         visit_type(tx, env, "Iron infusion", ("Treatment", "Tratamiento"), 60)?,
     ];
     resource(tx, env, "Examination device", &[(boston, 1), (denver, 1)], visit_types[2])?;

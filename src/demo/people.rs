@@ -79,7 +79,8 @@ pub(super) fn fill(tx: &mut Conn, env: &Env, password_hash: &str, clinic: &Clini
     for (turn, patient) in people.iter().enumerate() {
         let visit_type = clinic.visit_types[turn % 2];
         let practitioner = clinic.practitioners[turn % clinic.practitioners.len()];
-        let days = i64::try_from(turn).unwrap_or(0) + 1;
+        // The first one can still be moved when the demo has just started.
+        let days = i64::try_from(turn).unwrap_or(0) + 2;
         let visit = appointment(tx, env, &actor(&admin), *patient, (practitioner, visit_type), days)?;
         if turn == 1 {
             second = visit;

@@ -128,7 +128,7 @@ fn a_visit_is_overbooked_and_those_of_a_sick_day_are_moved() {
         let search =
             format!("visit_type_id={}&practitioner_id={}&date=2026-03-02", clinic.check, clinic.practitioner_id);
         screen.open_page(&format!("{}/desk/patients/{ben}/times?{search}", app.base)).await;
-        screen.press_first("details:not(#wait) summary").await;
+        screen.press_first("h2 ~ details:not(#wait) summary").await;
         screen.fill("Reason (required; staff see it)", "Wound check").await;
         screen.expect_accessible().await;
         screen.press_first("[aria-label$=overbook]").await;

@@ -374,7 +374,7 @@ both! {
         let visitor = at_the_desk(&app).await;
         let path = format!("/desk/visits/{}", id(&visit));
         let page = visitor.get(&path).await;
-        assert!(page.expect(200).text.contains("send the patient the link again"), "{}", page.text);
+        assert!(page.expect(200).text.contains("remind the patient"), "{}", page.text);
         let mut led = Vec::new();
         for _ in 0..2 {
             led.push(led_to(&visitor.submit(&page, &format!("{path}/links"), &[]).await));

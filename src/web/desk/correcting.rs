@@ -37,7 +37,7 @@ pub(super) async fn show(member: Member, PathId(id): PathId<PatientId>) -> Resul
 fn more(patient: &PatientView, version: i32, was: &Fields) -> Value {
     let correcting = context! { id => patient.id.to_string(), name => patient.display_name.as_str() };
     let was: Vec<_> = was.iter().map(|(name, text)| (format!("{WAS}{name}"), text.clone())).collect();
-    context! { correcting => correcting, version => version, was => was, changed => Value::from(()), alike => Value::from(()) }
+    context! { correcting => correcting, version => version, was => was, changed => Value::from(()), alike => Value::from(()), time => Value::from(()) }
 }
 
 /// The record as it was when the form was drawn.

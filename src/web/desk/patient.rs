@@ -11,7 +11,6 @@ use super::day::in_short;
 use super::done::Done;
 use super::wanted::Wanted;
 use super::{Member, consents, flags, spoken, visit, waitlist};
-use crate::appointment_status::AppointmentStatus;
 use crate::appointments::view::AppointmentView;
 use crate::error::Result;
 use crate::http::PathId;
@@ -31,9 +30,11 @@ pub(super) async fn show(member: Member, PathId(id): PathId<PatientId>, request:
     let mut clinic = Clinic::of_visits(&member, upcoming.iter().chain(&past)).await?;
     let flags = flags::open(&member, card.patient.id, &mut clinic).await?;
     let waits = waitlist::of_patient(&member, card.patient.id, &mut clinic).await?;
-    // Cancelled visits of the future are listed with the past ones.
-    let (cancelled, upcoming): (Vec<_>, Vec<_>) =
-        upcoming.into_iter().partition(|visit| visit.status == AppointmentStatus::Cancelled);
+    // A visit that has begun comes first until it is completed. Cancelled visits of the future are listed with the past ones.
+    let is_to_come = |visit: &AppointmentView| visit.is_to_come(member.context.env.now());
+    let (begun, past): (Vec<_>, Vec<_>) = past.into_iter().partition(is_to_come);
+    let (upcoming, cancelled): (Vec<_>, Vec<_>) = upcoming.into_iter().partition(is_to_come);
+    let upcoming: Vec<AppointmentView> = begun.into_iter().rev().chain(upcoming).collect();
     let past: Vec<AppointmentView> = cancelled.into_iter().chain(past).collect();
     let shown =
         |visits: &[AppointmentView]| visits.iter().map(|one| visit::facts(&member, one, &clinic)).collect::<Vec<_>>();

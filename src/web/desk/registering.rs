@@ -40,7 +40,14 @@ pub(super) type Fields = BTreeMap<&'static str, String>;
 
 pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpResponse> {
     let wanted = Wanted::of(&Sent::read(request.query_string().as_bytes()));
-    answer(&member, PAGE, &typed(&Sent::read(b"preferred_language=en")), more(&wanted), (StatusCode::OK, &[])).await
+    answer(
+        &member,
+        PAGE,
+        &typed(&Sent::read(b"preferred_language=en")),
+        more(&member, &wanted).await?,
+        (StatusCode::OK, &[]),
+    )
+    .await
 }
 
 /// The languages to choose from: the common ones, and the one that the record has.
@@ -55,9 +62,13 @@ pub(super) fn typed(sent: &Sent) -> Fields {
     FIELDS.into_iter().map(|name| (name, sent.first(name).to_owned())).collect()
 }
 
-/// What the form of a new record has beside its fields.
-fn more(wanted: &Wanted) -> Value {
-    context! { correcting => Value::from(()), alike => Value::from(()), was => Value::from(()), changed => Value::from(()), ..wanted.values() }
+/// What the form of a new record has beside its fields: the time for which the desk registers the patient, if it has chosen one.
+async fn more(member: &Member, wanted: &Wanted) -> Result<Value> {
+    let none = || Value::from(());
+    let time = wanted.in_words(member).await?;
+    Ok(
+        context! { correcting => none(), alike => none(), was => none(), changed => none(), time => time, ..wanted.values() },
+    )
 }
 
 /// Draws the form on a page: of a new record, or of one that is corrected.
@@ -136,7 +147,7 @@ pub(super) async fn register(form: MemberForm) -> Result<HttpResponse> {
         let typed = typed(&form.sent);
         let alike = alike(member, &typed).await?;
         if !alike.is_empty() {
-            let values = context! { alike => alike, ..more(&wanted) };
+            let values = context! { alike => alike, ..more(member, &wanted).await? };
             return answer(member, PAGE, &typed, values, (StatusCode::CONFLICT, &[])).await;
         }
     }
@@ -157,7 +168,14 @@ pub(super) async fn register(form: MemberForm) -> Result<HttpResponse> {
                 // The API looks at this rule after the others.
                 errors.push(FieldError::new("/phone", FieldCode::Required, "is required without an email"));
             }
-            answer(member, PAGE, &typed(&form.sent), more(&wanted), (StatusCode::UNPROCESSABLE_ENTITY, &errors)).await
+            answer(
+                member,
+                PAGE,
+                &typed(&form.sent),
+                more(member, &wanted).await?,
+                (StatusCode::UNPROCESSABLE_ENTITY, &errors),
+            )
+            .await
         }
         Err(other) => Err(other),
     }
@@ -177,7 +195,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         let wanted = if all { Wanted::default().with("location_id", "1") } else { Wanted::default() };
         let values = context! {
             root => "../../", member => member, typed => typed, wrong => wrong.clone(), in_order => wrong.into_keys().collect::<Vec<_>>(),
-            languages => languages, form_key => "k",
+            languages => languages, form_key => "k", time => all.then_some("Monday, March 2, 9:45 AM, Dr. Osei"),
             correcting => (all && is_wrong).then(|| context! { id => "1", name => "Ann <b>Example" }),
             alike => (all && !is_wrong).then(|| [true, false].map(|all| context! {
                 id => "1", name => "Ann", born => "Sep 14, 1967", mrn => "LW-001001", phone => all.then_some("(212) 555-0100"),

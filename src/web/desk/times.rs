@@ -43,6 +43,7 @@ pub(super) async fn of_visit(
         patient => Value::from(()),
         kinds => Value::from(()),
         waiting_for => Value::from(()),
+        wait_first => false,
         action => format!("desk/visits/{id}/reschedule"),
         page => format!("desk/visits/{id}/times"),
         ..values(&member, &clinic, &search, &asked).await?

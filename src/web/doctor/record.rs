@@ -13,6 +13,7 @@ use super::super::account::zone as first_zone;
 use super::{Member, follow_ups, opening, person};
 use crate::appointment_status::AppointmentStatus;
 use crate::appointments::listing::{self as visits, AppointmentPage};
+use crate::appointments::view::AppointmentView;
 use crate::error::Result;
 use crate::http::PathId;
 use crate::ids::PatientId;
@@ -33,6 +34,9 @@ pub(super) async fn show(member: Member, PathId(id): PathId<PatientId>) -> Resul
         .iter()
         .chain(&past.items)
         .any(|visit| Some(visit.practitioner_id) == own && visit.status != AppointmentStatus::Cancelled);
+    // A visit that has begun comes first until it is completed. Cancelled visits of the future are listed with the past ones.
+    let (begun, over) = shown(&member, &past);
+    let (next, called_off) = shown(&member, &to_come);
     let values = context! {
         patient => person::shown(&member, id, &patient.display_name, patient.date_of_birth.0, &patient.mrn),
         active => patient.active,
@@ -43,8 +47,8 @@ pub(super) async fn show(member: Member, PathId(id): PathId<PatientId>) -> Resul
         open => opening::link(id, &format!("doctor/patients/{id}/timeline")),
         intakes => forms(&member, id).await?,
         follow_ups => planned(&member, id).await?,
-        upcoming => shown(&member, &to_come),
-        past => shown(&member, &past),
+        upcoming => begun.into_iter().rev().chain(next).collect::<Vec<_>>(),
+        past => called_off.into_iter().chain(over).collect::<Vec<_>>(),
         today => member.context.env.now().in_zone(&first_zone(&member).await?).date().to_string(),
         form_key => member.form_key(),
     };
@@ -59,9 +63,10 @@ async fn read_visits(member: &Member, query: &[(&str, &str)]) -> Result<Appointm
     visits::list(&member.context, filter, page).await
 }
 
-fn shown(member: &Member, page: &AppointmentPage) -> Vec<Value> {
+/// The visits of a page that are to come, and the others.
+fn shown(member: &Member, page: &AppointmentPage) -> (Vec<Value>, Vec<Value>) {
     let included = page.included.as_ref();
-    let visit = |one: &crate::appointments::view::AppointmentView| {
+    let visit = |one: &AppointmentView| {
         let zone = member.zone(&one.time_zone);
         context! {
             when => Moment::new(one.starts_at, &zone, member.language).full_here(),
@@ -72,7 +77,9 @@ fn shown(member: &Member, page: &AppointmentPage) -> Vec<Value> {
             note => one.note.as_deref(),
         }
     };
-    page.items.iter().map(visit).collect()
+    let (to_come, others): (Vec<_>, Vec<_>) =
+        page.items.iter().partition(|one| one.is_to_come(member.context.env.now()));
+    (to_come.into_iter().map(visit).collect(), others.into_iter().map(visit).collect())
 }
 
 /// The forms of the patient, without their answers: drafts, then the last sent first.

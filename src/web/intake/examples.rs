@@ -99,7 +99,10 @@ fn pages(language: Language) -> Vec<(&'static str, Value)> {
             all.push(("form-entry", context! { ..frame(), ..context! { back => back, ..values } }));
         }
         let next = format!("forms/1/symptoms{query}");
-        all.push(("form-notices", context! { next => next, ..frame() }));
+        let staff = super::super::member::example(true);
+        for values in [context! {}, context! { member => staff }] {
+            all.push(("form-notices", context! { next => next.as_str(), ..context! { ..values, ..frame() } }));
+        }
         for (mine, saved) in [("a", "b"), ("", "")] {
             let version =
                 context! { choice => "take.a", anchor => "q-a", label => "Which?", mine => mine, saved => saved };

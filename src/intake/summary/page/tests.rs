@@ -1,4 +1,5 @@
 use rls::answers::{AllergiesStatus, ChangeSinceVisit, MedicationsStatus, SideEffect, YesNo};
+use rls::criteria::ClinicalSignificance;
 use rls::guideline::hints;
 use rls::iron::IronDoubt;
 use rls::severity::{AugmentationFeatures, IrlsBand, IsiBand};
@@ -381,8 +382,10 @@ fn every_branch_of_the_page_for_practitioners_renders() {
         severity_0_10: Some(4),
         days_per_week_treated: Some(2.0),
         isi_total: Some(5),
+        clinical_significance: ClinicalSignificance::Reported,
         ..bare().severity
     };
+    let little = SummarySeverity { clinical_significance: ClinicalSignificance::NotReported, ..bare().severity };
     let alone = ClinicalSummary {
         previous: Some(minimal),
         severity: treated,
@@ -393,6 +396,7 @@ fn every_branch_of_the_page_for_practitioners_renders() {
     let unsure = ClinicalSummary {
         medications_status: Some(MedicationsStatus::Unknown),
         safety: SummarySafety { allergies_status: Some(AllergiesStatus::Unknown), ..SummarySafety::default() },
+        severity: little,
         ..bare()
     };
     for summary in [bare(), full(), mixed(), alone, unsure] {
