@@ -5,7 +5,6 @@ use std::sync::atomic::AtomicBool;
 
 use tokio::sync::{Notify, watch};
 
-use crate::accounts::turns::Turns;
 use crate::audit::watch::Watch;
 use crate::clock::{Clock, Entropy, Timestamp};
 use crate::config::Config;
@@ -14,6 +13,7 @@ use crate::db::setup_cache::SetupCache;
 use crate::sealed::Sealer;
 use crate::signed::Signer;
 use crate::telemetry::Metrics;
+use crate::turns::Turns;
 
 /// The environment of a request or a background job. Cheap to clone.
 #[derive(Clone)]

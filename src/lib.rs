@@ -56,4 +56,5 @@ pub mod signed;
 pub mod telemetry;
 #[cfg(test)]
 mod template_branches;
+pub mod turns;
 pub mod zones;

@@ -26,7 +26,6 @@ pub mod sessions;
 pub mod store;
 pub mod throttle;
 pub mod tokens;
-pub mod turns;
 pub mod typed_code;
 pub mod typed_link;
 mod uniform_delay;

@@ -44,7 +44,7 @@ enum Link {
 /// Mails the verification link again, if the address has an account that is not verified.
 ///
 /// # Errors
-/// A broken rule if it is not an address; those of [`Turns::run`](super::turns::Turns::run).
+/// A broken rule if it is not an address; those of [`Turns::run`](crate::turns::Turns::run).
 pub async fn resend_verification_link(
     context: &Context<Anonymous>,
     once: Once<Anonymous>,
@@ -55,13 +55,13 @@ pub async fn resend_verification_link(
     let key = email.key();
     let requester = Requester::new(&context.env, &key, origin);
     let sent = context.change_once(once, move |tx| mail_link(tx, &email, &requester, verification_of));
-    uniform_delay(context.env.turns.run(&key, sent)).await
+    uniform_delay(context.env.turns.run(&context.env.entropy, &key, sent)).await
 }
 
 /// Mails a link that sets a password, if the address has an account.
 ///
 /// # Errors
-/// A broken rule if it is not an address; those of [`Turns::run`](super::turns::Turns::run).
+/// A broken rule if it is not an address; those of [`Turns::run`](crate::turns::Turns::run).
 pub async fn request_password_link(
     context: &Context<Anonymous>,
     origin: &Origin,
@@ -78,7 +78,7 @@ pub async fn request_password_link(
             verification_of(user).or(Some(if is_invited { Link::Invitation } else { Link::Reset }))
         })
     });
-    uniform_delay(context.env.turns.run(&key, sent)).await
+    uniform_delay(context.env.turns.run(&context.env.entropy, &key, sent)).await
 }
 
 /// The verification link of an account that was registered online. Staff get invitations instead.

@@ -161,7 +161,7 @@ pub async fn check(context: &Context<Anonymous>, new: NewRegistration) -> Result
 /// another caller's registration of the address is stored. A chosen time is reserved whatever the address.
 ///
 /// # Errors
-/// Every broken rule; the conflict `hold_lapsed`; those of [`Turns::run`](accounts::turns::Turns::run). The result does not reveal whether the address is registered.
+/// Every broken rule; the conflict `hold_lapsed`; those of [`Turns::run`](crate::turns::Turns::run). The result does not reveal whether the address is registered.
 pub async fn register(
     context: &Context<Anonymous>,
     once: Once<Anonymous>,
@@ -187,7 +187,7 @@ pub async fn register(
         };
         registration.store_and_mail(tx, &body_json, &requester, reserved.as_deref())
     }));
-    match (accounts::uniform_delay(context.env.turns.run(&key, registered)).await, visit) {
+    match (accounts::uniform_delay(context.env.turns.run(&context.env.entropy, &key, registered)).await, visit) {
         (Err(error), Some(visit)) => Err(visit.with_next_free(context, error).await),
         (registered, _) => registered,
     }

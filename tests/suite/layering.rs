@@ -33,7 +33,7 @@ const DOMAIN: [&str; 13] = [
     "privacy",
 ];
 /// The modules that every other module may import.
-const FOUNDATION: [&str; 25] = [
+const FOUNDATION: [&str; 26] = [
     "actor",
     "appointment_status",
     "audit",
@@ -58,6 +58,7 @@ const FOUNDATION: [&str; 25] = [
     "signed",
     "telemetry",
     "template_branches",
+    "turns",
     "zones",
 ];
 /// The modules that put the program together.
