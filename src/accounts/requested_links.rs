@@ -54,7 +54,7 @@ pub async fn resend_verification_link(
     let email = request.checked()?;
     let key = email.key();
     let requester = Requester::new(&context.env, &key, origin);
-    let sent = context.change_once(once, move |tx| mail_link(tx, &email, &requester, verification_of));
+    let sent = Box::pin(context.change_once(once, move |tx| mail_link(tx, &email, &requester, verification_of)));
     uniform_delay(context.env.turns.run(&context.env.entropy, &key, sent)).await
 }
 
@@ -70,14 +70,14 @@ pub async fn request_password_link(
     let email = request.checked()?;
     let key = email.key();
     let requester = Requester::new(&context.env, &key, origin);
-    let sent = context.change(move |tx| {
+    let sent = Box::pin(context.change(move |tx| {
         mail_link(tx, &email, &requester, |user| {
             // A member of staff who lost the invitation gets another one, which lasts longer than a reset. An address that is not
             // verified may have several registrations, so the link must say which one it verifies.
             let is_invited = user.role.is_staff() && user.password_hash.is_none();
             verification_of(user).or(Some(if is_invited { Link::Invitation } else { Link::Reset }))
         })
-    });
+    }));
     uniform_delay(context.env.turns.run(&context.env.entropy, &key, sent)).await
 }
 
