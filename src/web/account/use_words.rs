@@ -2,6 +2,7 @@
 
 use text::Language;
 
+use super::super::language::both;
 use crate::audit::break_glass;
 
 /// What an operation is about: a part of its id, and the words for it with their article. The first that fits counts.
@@ -31,10 +32,7 @@ const SUBJECTS: [(&str, &str, &str); 21] = [
 
 /// What was done, in a sentence without its subject.
 pub(super) fn words(operation: &str, language: Language) -> String {
-    let say = |en: &'static str, es: &'static str| match language {
-        Language::English => en,
-        Language::Spanish => es,
-    };
+    let say = |en, es| both(en, es).text(language);
     if operation == break_glass::OPERATION {
         return say("Opened the record for a reason, without a visit", "Abrió el expediente por un motivo, sin cita")
             .to_owned();
